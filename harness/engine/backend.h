@@ -1,0 +1,96 @@
+/* backend.h — one device, one stream, one BLAS. SPDX-License-Identifier: MIT */
+#ifndef MR_BACKEND_H
+#define MR_BACKEND_H
+#include "shape.h"
+MR_C_BEGIN
+
+typedef enum mr_device { MR_CPU, MR_CUDA, MR_N_DEVICES } mr_device;
+typedef struct mr_backend mr_backend;
+
+/* C[m,n] = beta C + alpha op(A)[m,k] op(B)[k,n], row-major. ld* count elements. */
+typedef struct mr_gemm {
+  int64_t m, n, k;
+  bool trans_a, trans_b;
+  mr_real alpha, beta;
+  const mr_real *a;
+  int64_t lda;
+  const mr_real *b;
+  int64_t ldb;
+  mr_real *c;
+  int64_t ldc;
+} mr_gemm;
+
+typedef struct mr_device_mem {
+  int64_t used_bytes, peak_bytes, total_bytes;
+} mr_device_mem;
+
+/* Work is queued in order on one stream. Only download, elapsed and sync wait. Pointers are device
+ * memory unless the name says host. */
+typedef struct mr_backend_api {
+  const char *name; /* "cpu", "cuda" */
+  mr_status (*alloc)(mr_backend *be, size_t bytes, void **out); /* 256-byte aligned */
+  void (*release)(mr_backend *be, void *p);                     /* NULL is fine     */
+  mr_status (*upload)(mr_backend *be, void *dst, const void *host, size_t bytes);
+  mr_status (*download)(mr_backend *be, void *host, const void *src, size_t bytes);
+  mr_status (*copy)(mr_backend *be, void *dst, const void *src, size_t bytes);
+  mr_status (*fill)(mr_backend *be, void *dst, unsigned char byte, size_t bytes);
+  mr_status (*gemm)(mr_backend *be, const mr_gemm *g); /* uses all threads of the device */
+  mr_status (*mark)(mr_backend *be, int slot);         /* time mark, in stream order, slot 0..15 */
+  mr_status (*elapsed)(mr_backend *be, int from, int to, double *ns);
+  mr_status (*sync)(mr_backend *be);
+  mr_status (*mem)(mr_backend *be, mr_device_mem *out); /* asks the device, not us; CPU: RSS */
+  void (*close)(mr_backend *be);
+} mr_backend_api;
+
+struct mr_backend {
+  const mr_backend_api *api;
+  mr_device device;
+  int threads;         /* CPU threads of products and kernels; 1 on CUDA            */
+  const char *binding; /* how threads are tied to cores, for the log                */
+};
+
+/* Opens device `dev` with `threads` CPU threads (0: every core this process may use). Threads are
+ * pinned, one per core, when they fill the process's cores. Fails with MR_ERR_UNSUPPORTED where this
+ * build or machine lacks the device. On success *out owns the device until mr_backend_close. */
+MR_MUST mr_status mr_backend_open(mr_backend **out, mr_device dev, int threads);
+void mr_backend_close(mr_backend *be); /* NULL is fine */
+
+/* ---- CPU only ------------------------------------------------------------------------------- */
+
+/* One product on the calling thread; kernels call it inside their own parallel regions. */
+void mr_cpu_gemm(mr_backend *be, const mr_gemm *g);
+
+/* Recording of the products of a piece of work, so that they can be replayed alone: the GEMM floor
+ * of a kernel, with the same calls on the same threads and memory. begin() forgets what was
+ * recorded; replay() runs the recorded calls of all threads side by side. Recording slows calls a
+ * little and must not be on while timing. */
+MR_MUST mr_status mr_cpu_trace_begin(mr_backend *be);
+MR_MUST mr_status mr_cpu_trace_end(mr_backend *be, int64_t *n_calls, double *flops);
+MR_MUST mr_status mr_cpu_trace_replay(mr_backend *be);
+
+/* The share [*from, *to) of 0..n that thread `tid` of `threads` takes: contiguous, as even as the
+ * granule allows (every bound but the last is a multiple of `granule`). */
+void mr_share(int64_t n, int64_t granule, int tid, int threads, int64_t *from, int64_t *to);
+MR_C_END
+
+/* A parallel region over the backend's threads when `worth` holds; one thread otherwise. Inside,
+ * mr_tid() and mr_team() give rank and size. */
+#define MR_PRAGMA(x) _Pragma(#x)
+#ifdef _OPENMP
+#include <omp.h>
+#define MR_PARALLEL(be, worth) MR_PRAGMA(omp parallel num_threads((be)->threads) if (worth))
+#define MR_PARALLEL_FOR(be, worth)                                                                 \
+  MR_PRAGMA(omp parallel for schedule(static) num_threads((be)->threads) if (worth))
+#define mr_tid()  omp_get_thread_num()
+#define mr_team() omp_get_num_threads()
+#define MR_BARRIER MR_PRAGMA(omp barrier)
+#else
+#define MR_PARALLEL(be, worth)
+#define MR_PARALLEL_FOR(be, worth)
+#define mr_tid()  0
+#define mr_team() 1
+#define MR_BARRIER
+#endif
+/* Elements below which a second thread costs more than it brings. */
+#define MR_WORTH(n) ((n) >= 16384)
+#endif

@@ -1,0 +1,53 @@
+/* model.h — the contract of models/ and baselines/: a model is a sequence mixer.
+ * SPDX-License-Identifier: MIT */
+#ifndef MR_MODEL_H
+#define MR_MODEL_H
+#include "config.h"
+#include "ops.h"
+MR_C_BEGIN
+
+enum { MR_MAX_STATE = 4 };
+
+typedef struct mr_dims {
+  int64_t B, T, D, H, L; /* batch, time, width, hidden = expansion * D, blocks */
+  int layer;             /* 0 .. L-1 */
+} mr_dims;
+
+/* The state one layer carries from one stretch of a sequence to the next. */
+typedef struct mr_state {
+  int n;
+  mr_val in[MR_MAX_STATE];      /* carried in; set by the harness                       */
+  mr_val initial[MR_MAX_STATE]; /* start of a sequence; set by mr_carry, id 0: zeros    */
+  mr_val out[MR_MAX_STATE];     /* carried out; set by mr_carry_out                     */
+} mr_state;
+
+/* State i at the start of this stretch: the carried one, or `initial` when st is NULL. */
+mr_val mr_carry(mr_state *st, int i, mr_val initial);
+/* Hands on the last step of h [B,T,H] as state i [B,1,H]. Nothing to do when st is NULL. */
+void mr_carry_last(mr_tape *t, mr_state *st, int i, mr_val h);
+/* The initial state by the key `h0`: none (zeros), or a learned vector "<name>" [H] given to every
+ * sequence -> [B,1,H]. The learned vector p ~ normal(0,1) is the state itself, or g(p) when
+ * `positive`, so that linear and log space agree. One rule for all models. */
+mr_val mr_initial_state(mr_tape *t, const mr_config *c, mr_dims d, const char *name, bool positive);
+
+typedef struct mr_model_def {
+  const char *name, *summary;
+  const mr_opt *opts; /* keys "<name>.<key>", strict, with range and help */
+  int n_opts;
+  /* x [B,T,D], already normalised -> [B,T,D]. st == NULL: whole sequence from the initial state.
+   * Otherwise st carries the recurrent state in and out, for T >= 1. Errors stick to the tape. */
+  mr_val (*mixer)(mr_tape *t, const mr_config *c, mr_dims d, mr_val x, mr_state *st);
+  /* Shapes of the carried state of one layer, at most MR_MAX_STATE, e.g. [B,1,H]; returns how many. */
+  int (*state)(const mr_config *c, mr_dims d, mr_shape *shapes);
+} mr_model_def;
+
+/* The state of a cell with one hidden vector (1 entry [B,1,H]) or two (hidden, cell). */
+int mr_state_h(const mr_config *c, mr_dims d, mr_shape *shapes);
+int mr_state_hc(const mr_config *c, mr_dims d, mr_shape *shapes);
+
+/* models/foo.c or baselines/foo.c defines MR_MODEL(foo) = { ... }; */
+#define MR_MODEL(stem)                                                                             \
+  extern const mr_model_def mr_model_##stem;                                                       \
+  const mr_model_def mr_model_##stem
+MR_C_END
+#endif

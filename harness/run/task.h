@@ -1,0 +1,57 @@
+/* task.h — the contract of tasks/: batches as a pure function of (seed, split, index), and a score.
+ * SPDX-License-Identifier: MIT */
+#ifndef MR_TASK_H
+#define MR_TASK_H
+#include "config.h"
+#include "shape.h"
+MR_C_BEGIN
+
+enum { MR_MAX_METRICS = 4 };
+typedef enum mr_split { MR_TRAIN, MR_VALID, MR_TEST } mr_split;
+typedef enum mr_loss { MR_LOSS_XENT, MR_LOSS_MSE } mr_loss;
+typedef struct mr_task mr_task; /* defined by each task file for itself */
+
+typedef struct mr_task_info {
+  mr_loss loss;
+  int64_t T;          /* steps per sequence                                                  */
+  int64_t from;       /* outputs are read at steps from .. T-1 only: T_out = T - from        */
+  int64_t vocab;      /* token input: symbols; 0 for real-valued input                       */
+  int64_t in_dim;     /* real-valued input: channels per step; 0 for tokens                  */
+  int64_t out_dim;    /* classes for XENT, channels for MSE                                  */
+  int n_metrics;
+  const char *metric[MR_MAX_METRICS]; /* "accuracy"; higher is better                        */
+  const char *unit[MR_MAX_METRICS];   /* "1"                                                 */
+  double chance[MR_MAX_METRICS];      /* score of the best constant answer, for tests        */
+} mr_task_info;
+
+/* Host memory of the caller, sized from mr_task_info and B. Parts that do not apply are NULL. */
+typedef struct mr_batch {
+  int32_t *token;  /* [B,T]                                    */
+  mr_real *value;  /* [B,T,in_dim]                             */
+  int32_t *label;  /* [B,T_out], -1 where not scored           */
+  mr_real *target; /* [B,T_out,out_dim]                        */
+  mr_real *weight; /* [B,T_out], 0 where not scored            */
+} mr_batch;
+
+typedef struct mr_task_def {
+  const char *name, *summary;
+  const mr_opt *opts; /* keys "<name>.<key>" */
+  int n_opts;
+  MR_MUST mr_status (*open)(mr_task **out, const mr_config *c);
+  void (*close)(mr_task *k); /* NULL is fine */
+  void (*info)(const mr_task *k, mr_task_info *out);
+  /* Fills batch number `index` of a split. Pure: depends on (config seed, split, index) only, row by
+   * row, so order, threads and neighbours do not matter. */
+  MR_MUST mr_status (*batch)(const mr_task *k, mr_split s, uint64_t index, int64_t B, mr_batch *out);
+  /* y [B,T_out,out_dim] on the host: adds each metric's sum over the scored positions to sum[i] and
+   * the number of positions to count[i]; metric = sum / count over a whole split. */
+  MR_MUST mr_status (*score)(const mr_task *k, const mr_batch *b, int64_t B, const mr_real *y,
+                             double *sum, double *count);
+} mr_task_def;
+
+/* tasks/foo.c defines MR_TASK(foo) = { ... }; */
+#define MR_TASK(stem)                                                                              \
+  extern const mr_task_def mr_task_##stem;                                                         \
+  const mr_task_def mr_task_##stem
+MR_C_END
+#endif

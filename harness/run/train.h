@@ -1,0 +1,35 @@
+/* train.h — the training loop as one call. SPDX-License-Identifier: MIT */
+#ifndef MR_TRAIN_H
+#define MR_TRAIN_H
+#include "registry.h"
+MR_C_BEGIN
+
+typedef struct mr_train_opts {
+  bool quiet, force, resume;
+  const char *command; /* for the log */
+  const char *init;    /* checkpoint whose parameters to start from, NULL: none */
+} mr_train_opts;
+
+typedef struct mr_train_result {
+  char path[1024];     /* run file                                                    */
+  int64_t steps;       /* optimizer steps done                                        */
+  int64_t best_step;
+  double valid_loss_best, valid_loss_last, test_loss_best, test_loss_last;
+  int n_metrics;
+  const char *metric[MR_MAX_METRICS];
+  double valid_best[MR_MAX_METRICS], valid_last[MR_MAX_METRICS];
+  double test_best[MR_MAX_METRICS], test_last[MR_MAX_METRICS];
+  double seconds;      /* this sitting's and earlier ones' training time              */
+} mr_train_result;
+
+/* Trains as the config says, logs to the run file, keeps best and last checkpoints beside it
+ * ("<run>.best.ckpt", "<run>.last.ckpt"), scores both on the test split. Errors that are the user's
+ * (existing output, unwritable folder, bad checkpoint) come before anything is written. A non-finite
+ * loss is MR_ERR_NUMERIC naming the step; the file is kept as failed. */
+MR_MUST mr_status mr_train(const mr_config *c, const mr_train_opts *o, mr_train_result *r);
+
+/* The run file's path for a config: `out` when it ends in .h5, otherwise
+ * <out or results/runs>/<task>-<model>-d<width>-l<layers>-s<seed>.h5. */
+MR_MUST mr_status mr_run_path(const mr_config *c, char *buf, size_t n);
+MR_C_END
+#endif
