@@ -1,0 +1,275 @@
+/* backend_cpu.c — the CPU as a device: host memory, OpenMP threads, OpenBLAS with one thread per call.
+ * SPDX-License-Identifier: MIT
+ *
+ * Products are split over OpenMP threads here (or by a kernel that owns its parallel region), never
+ * inside OpenBLAS: one pool of threads, no oversubscription, and a kernel may interleave products
+ * with its own arithmetic without a barrier. */
+#include <cblas.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+#include "backend_cpu.h"
+#include "mem.h"
+
+enum { MARKS = 16 };
+
+/* The products one thread made while recording. */
+typedef struct trace {
+  mr_gemm *call;
+  int64_t n, capacity;
+  mr_status st;
+} trace;
+
+typedef struct cpu {
+  mr_backend base;
+  trace *trace; /* [threads] */
+  bool tracing;
+  double mark[MARKS]; /* ns */
+  char binding[64];
+} cpu;
+
+static mr_status cpu_alloc(mr_backend *be, size_t bytes, void **out)
+{
+  (void)be;
+  return mr_alloc_slab(out, bytes);
+}
+
+static void cpu_release(mr_backend *be, void *p)
+{
+  (void)be;
+  mr_free(p);
+}
+
+static mr_status cpu_copy(mr_backend *be, void *dst, const void *src, size_t bytes)
+{
+  (void)be;
+  if (bytes > 0) memcpy(dst, src, bytes);
+  return MR_OK;
+}
+
+static mr_status cpu_fill(mr_backend *be, void *dst, unsigned char byte, size_t bytes)
+{
+  (void)be;
+  if (bytes > 0) memset(dst, byte, bytes);
+  return MR_OK;
+}
+
+static void blas_call(const mr_gemm *g)
+{
+  const CBLAS_TRANSPOSE ta = g->trans_a ? CblasTrans : CblasNoTrans;
+  const CBLAS_TRANSPOSE tb = g->trans_b ? CblasTrans : CblasNoTrans;
+  const blasint m = (blasint)g->m, n = (blasint)g->n, k = (blasint)g->k;
+#ifdef MR_REAL_IS_DOUBLE
+  cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, g->alpha, g->a, (blasint)g->lda, g->b,
+              (blasint)g->ldb, g->beta, g->c, (blasint)g->ldc);
+#else
+  cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, g->alpha, g->a, (blasint)g->lda, g->b,
+              (blasint)g->ldb, g->beta, g->c, (blasint)g->ldc);
+#endif
+}
+
+static void record(trace *t, const mr_gemm *g)
+{
+  if (t->st != MR_OK) return;
+  if (t->n == t->capacity) {
+    const int64_t capacity = t->capacity > 0 ? 2 * t->capacity : 256;
+    void *p = t->call;
+    t->st = mr_regrow(&p, (size_t)capacity, sizeof *t->call);
+    if (t->st != MR_OK) return;
+    t->call = p;
+    t->capacity = capacity;
+  }
+  t->call[t->n++] = *g;
+}
+
+void mr_cpu_gemm(mr_backend *be, const mr_gemm *g)
+{
+  cpu *c = (cpu *)be;
+  if (g->m <= 0 || g->n <= 0) return;
+  if (c->tracing) record(&c->trace[mr_tid()], g);
+  blas_call(g);
+}
+
+/* Splits the longer side of C over the threads. */
+static mr_status cpu_gemm(mr_backend *be, const mr_gemm *g)
+{
+  const bool by_rows = g->m >= g->n;
+  MR_PARALLEL(be, g->m * g->n * g->k >= 1 << 20)
+  {
+    mr_gemm part = *g;
+    int64_t from, to;
+    mr_share(by_rows ? g->m : g->n, 16, mr_tid(), mr_team(), &from, &to);
+    if (by_rows) {
+      part.m = to - from;
+      part.a += from * (g->trans_a ? 1 : g->lda);
+      part.c += from * g->ldc;
+    } else {
+      part.n = to - from;
+      part.b += from * (g->trans_b ? g->ldb : 1);
+      part.c += from;
+    }
+    mr_cpu_gemm(be, &part);
+  }
+  return MR_OK;
+}
+
+static mr_status cpu_mark(mr_backend *be, int slot)
+{
+  struct timespec ts;
+  if (slot < 0 || slot >= MARKS)
+    return MR_FAIL(MR_ERR_ARG, "time mark %d; allowed: 0 to %d", slot, MARKS - 1);
+  if (clock_gettime(CLOCK_MONOTONIC, &ts) != 0)
+    return MR_FAIL(MR_ERR_INTERNAL, "the monotonic clock cannot be read");
+  ((cpu *)be)->mark[slot] = (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
+  return MR_OK;
+}
+
+static mr_status cpu_elapsed(mr_backend *be, int from, int to, double *ns)
+{
+  if (from < 0 || from >= MARKS || to < 0 || to >= MARKS)
+    return MR_FAIL(MR_ERR_ARG, "time marks %d and %d; allowed: 0 to %d", from, to, MARKS - 1);
+  *ns = ((cpu *)be)->mark[to] - ((cpu *)be)->mark[from];
+  return MR_OK;
+}
+
+static mr_status cpu_sync(mr_backend *be)
+{
+  (void)be;
+  return MR_OK;
+}
+
+static mr_status cpu_mem(mr_backend *be, mr_device_mem *out)
+{
+  mr_status st = MR_OK;
+  struct rusage ru;
+  long pages = 0;
+  FILE *f = fopen("/proc/self/statm", "r");
+  (void)be;
+  memset(out, 0, sizeof *out);
+  if (f == NULL || fscanf(f, "%*s %ld", &pages) != 1 || getrusage(RUSAGE_SELF, &ru) != 0)
+    st = MR_FAIL(MR_ERR_IO, "the process's memory use cannot be read from /proc/self/statm");
+  if (f != NULL && fclose(f) != 0 && st == MR_OK)
+    st = MR_FAIL(MR_ERR_IO, "/proc/self/statm cannot be closed");
+  if (st != MR_OK) return st;
+  out->used_bytes = (int64_t)pages * sysconf(_SC_PAGESIZE);
+  out->peak_bytes = (int64_t)ru.ru_maxrss * 1024;
+  out->total_bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+  return MR_OK;
+}
+
+static void cpu_close(mr_backend *be)
+{
+  cpu *c = (cpu *)be;
+  for (int i = 0; c->trace != NULL && i < be->threads; i++) mr_free(c->trace[i].call);
+  mr_free(c->trace);
+  mr_free(c);
+}
+
+static const mr_backend_api cpu_api = {"cpu",    cpu_alloc, cpu_release, cpu_copy,    cpu_copy,
+                                       cpu_copy, cpu_fill,  cpu_gemm,    cpu_mark,    cpu_elapsed,
+                                       cpu_sync, cpu_mem,   cpu_close};
+
+/* Ties thread i to the i-th core of the process, so that data stays in its cache. */
+static void pin_threads(cpu *c, const cpu_set_t *cores)
+{
+#ifdef _OPENMP
+  MR_PARALLEL(&c->base, true)
+  {
+    int rank = 0, bad = 0;
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+      if (!CPU_ISSET(i, cores)) continue;
+      if (rank++ != mr_tid()) continue;
+      cpu_set_t one;
+      CPU_ZERO(&one);
+      CPU_SET(i, &one);
+      bad = pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+    }
+    /* A refused pin costs speed, not correctness: the log says so. */
+    if (bad != 0) {
+      MR_PRAGMA(omp critical)
+      snprintf(c->binding, sizeof c->binding, "not pinned (refused)");
+    }
+  }
+#else
+  (void)c, (void)cores;
+#endif
+}
+
+mr_status mr_cpu_open(mr_backend **out, int threads)
+{
+  mr_status st = MR_OK;
+  static cpu_set_t cores; /* the process's own cores, read before the first pin narrows them */
+  static int n_cores;
+  void *p = NULL;
+  cpu *c = NULL;
+  if (n_cores == 0) {
+    if (sched_getaffinity(0, sizeof cores, &cores) != 0)
+      return MR_FAIL(MR_ERR_INTERNAL, "the cores of this process cannot be read");
+    n_cores = CPU_COUNT(&cores);
+  }
+  MR_TRY(mr_calloc(&p, 1, sizeof *c));
+  c = p;
+  c->base.api = &cpu_api;
+  c->base.device = MR_CPU;
+  c->base.threads = threads > 0 ? threads : n_cores;
+#ifndef _OPENMP
+  c->base.threads = 1;
+#endif
+  c->base.binding = c->binding;
+  MR_TRY(mr_calloc(&p, (size_t)c->base.threads, sizeof *c->trace));
+  c->trace = p;
+  openblas_set_num_threads(1);
+  snprintf(c->binding, sizeof c->binding, "not pinned");
+  if (c->base.threads > 1 && c->base.threads == n_cores) {
+    snprintf(c->binding, sizeof c->binding, "pinned, one thread per core");
+    pin_threads(c, &cores);
+  }
+  *out = &c->base;
+  c = NULL;
+out:
+  if (c != NULL) cpu_close(&c->base);
+  return st;
+}
+
+mr_status mr_cpu_trace_begin(mr_backend *be)
+{
+  cpu *c = (cpu *)be;
+  if (be->device != MR_CPU) return MR_FAIL(MR_ERR_UNSUPPORTED, "products are recorded on the CPU only");
+  for (int i = 0; i < be->threads; i++) c->trace[i].n = 0, c->trace[i].st = MR_OK;
+  c->tracing = true;
+  return MR_OK;
+}
+
+mr_status mr_cpu_trace_end(mr_backend *be, int64_t *n_calls, double *flops)
+{
+  cpu *c = (cpu *)be;
+  c->tracing = false;
+  *n_calls = 0, *flops = 0;
+  for (int i = 0; i < be->threads; i++) {
+    MR_CHECK(c->trace[i].st);
+    *n_calls += c->trace[i].n;
+    for (int64_t j = 0; j < c->trace[i].n; j++) {
+      const mr_gemm *g = &c->trace[i].call[j];
+      *flops += 2.0 * (double)g->m * (double)g->n * (double)g->k;
+    }
+  }
+  return MR_OK;
+}
+
+mr_status mr_cpu_trace_replay(mr_backend *be)
+{
+  cpu *c = (cpu *)be;
+  if (be->device != MR_CPU || c->tracing)
+    return MR_FAIL(MR_ERR_ARG, "replay needs a finished recording on the CPU");
+  MR_PARALLEL(be, true)
+  {
+    /* A smaller team than recorded would drop calls: stride over the lists. */
+    for (int i = mr_tid(); i < be->threads; i += mr_team())
+      for (int64_t j = 0; j < c->trace[i].n; j++) blas_call(&c->trace[i].call[j]);
+  }
+  return MR_OK;
+}

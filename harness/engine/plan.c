@@ -1,0 +1,261 @@
+/* plan.c — placement of buffers by live range. SPDX-License-Identifier: MIT
+ *
+ * Packing intervals into least memory is NP-hard, so several cheap orders are tried and the best is
+ * kept; most steps end at the lower bound. Few buffers: greedy lowest offset in an order, improved by
+ * moving what stands highest to the front. Many (unrolled loops): a first-fit walk through time. */
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include "mem.h"
+#include "plan.h"
+
+enum { GREEDY_MAX = 4000, ROUNDS = 48 };
+
+typedef struct item {
+  size_t bytes, offset;
+  int32_t first, last, id;
+  double key; /* order of placement, larger first */
+} item;
+
+static size_t round_up(size_t n)
+{
+  return (n + MR_PLAN_ALIGN - 1) / MR_PLAN_ALIGN * MR_PLAN_ALIGN;
+}
+
+static int by_key(const void *a, const void *b)
+{
+  const item *x = a, *y = b;
+  if (x->key != y->key) return x->key > y->key ? -1 : 1;
+  if (x->bytes != y->bytes) return x->bytes > y->bytes ? -1 : 1;
+  return x->id < y->id ? -1 : 1;
+}
+
+static int by_first(const void *a, const void *b)
+{
+  const item *x = a, *y = b;
+  if (x->first != y->first) return x->first < y->first ? -1 : 1;
+  if (x->last != y->last) return x->last > y->last ? -1 : 1;
+  return x->id < y->id ? -1 : 1;
+}
+
+static bool meet(const item *a, const item *b)
+{
+  return a->first <= b->last && b->first <= a->last;
+}
+
+/* Places items in their order, each at the lowest offset free over its life. `low` holds pointers
+ * to the placed ones by rising offset. Returns the height reached. */
+static size_t greedy(item *it, int64_t n, item **low)
+{
+  size_t height = 0;
+  for (int64_t i = 0; i < n; i++) {
+    size_t at = 0;
+    for (int64_t j = 0; j < i; j++) {
+      const item *p = low[j];
+      if (!meet(p, &it[i])) continue;
+      if (p->offset >= at + it[i].bytes) break;
+      if (p->offset + p->bytes > at) at = p->offset + p->bytes;
+    }
+    it[i].offset = at;
+    if (at + it[i].bytes > height) height = at + it[i].bytes;
+    int64_t k = i;
+    while (k > 0 && low[k - 1]->offset > at) low[k] = low[k - 1], k--;
+    low[k] = &it[i];
+  }
+  return height;
+}
+
+static double key_of(const item *a, int rule)
+{
+  const double life = (double)a->last - a->first + 1, bytes = (double)a->bytes;
+  switch (rule) {
+  case 0: return bytes;
+  case 1: return life;
+  case 2: return bytes * life;
+  case 3: return -(double)a->first;
+  default: return (double)a->last;
+  }
+}
+
+static void keep_best(const item *it, int64_t n, size_t height, mr_buf *buf, size_t *best)
+{
+  if (height >= *best) return;
+  *best = height;
+  for (int64_t i = 0; i < n; i++) buf[it[i].id].offset = it[i].offset;
+}
+
+static void place_few(item *it, int64_t n, item **low, size_t bound, mr_buf *buf, size_t *best)
+{
+  for (int rule = 0; rule < 5 && *best > bound; rule++) {
+    for (int64_t i = 0; i < n; i++) it[i].key = key_of(&it[i], rule);
+    double top = 0;
+    for (int64_t i = 0; i < n; i++) top = it[i].key > top ? it[i].key : top;
+    for (int round = 0; round < ROUNDS && *best > bound; round++) {
+      qsort(it, (size_t)n, sizeof *it, by_key);
+      const size_t height = greedy(it, n, low);
+      keep_best(it, n, height, buf, best);
+      /* What stands above the bound gets an earlier turn. */
+      for (int64_t i = 0; i < n; i++)
+        if (it[i].offset + it[i].bytes > bound) it[i].key = top + 1 + round;
+    }
+  }
+}
+
+typedef struct gap {
+  size_t from, to;
+} gap;
+
+/* Gives [from, to) back to the sorted list of gaps, joining neighbours. */
+static void give_back(gap *g, int64_t *n, size_t from, size_t to)
+{
+  int64_t lo = 0, hi = *n;
+  while (lo < hi) {
+    const int64_t mid = (lo + hi) / 2;
+    if (g[mid].from < from) lo = mid + 1;
+    else hi = mid;
+  }
+  const bool left = lo > 0 && g[lo - 1].to == from, right = lo < *n && g[lo].from == to;
+  if (left && right) {
+    g[lo - 1].to = g[lo].to;
+    memmove(&g[lo], &g[lo + 1], (size_t)(*n - lo - 1) * sizeof *g);
+    --*n;
+  } else if (left) {
+    g[lo - 1].to = to;
+  } else if (right) {
+    g[lo].from = from;
+  } else {
+    memmove(&g[lo + 1], &g[lo], (size_t)(*n - lo) * sizeof *g);
+    g[lo].from = from, g[lo].to = to;
+    ++*n;
+  }
+}
+
+static size_t take_first_fit(gap *g, int64_t *n, size_t bytes)
+{
+  int64_t i = 0;
+  while (g[i].to - g[i].from < bytes) i++; /* the last gap is endless */
+  const size_t at = g[i].from;
+  g[i].from += bytes;
+  if (g[i].from == g[i].to) {
+    memmove(&g[i], &g[i + 1], (size_t)(*n - i - 1) * sizeof *g);
+    --*n;
+  }
+  return at;
+}
+
+/* Item indices leave `heap` in the order of their last use. */
+static void sift(int32_t *heap, int64_t n, int64_t i, const item *it)
+{
+  for (;;) {
+    int64_t c = 2 * i + 1;
+    if (c >= n) return;
+    if (c + 1 < n && it[heap[c + 1]].last < it[heap[c]].last) c++;
+    if (it[heap[i]].last <= it[heap[c]].last) return;
+    const int32_t x = heap[i];
+    heap[i] = heap[c], heap[c] = x;
+    i = c;
+  }
+}
+
+/* First fit through time. Room: n + 1 gaps, n heap entries. */
+static size_t walk(item *it, int64_t n, gap *g, int32_t *heap)
+{
+  size_t height = 0;
+  int64_t gaps = 1, live = 0;
+  g[0].from = 0, g[0].to = SIZE_MAX;
+  qsort(it, (size_t)n, sizeof *it, by_first);
+  for (int64_t i = 0; i < n; i++) {
+    while (live > 0 && it[heap[0]].last < it[i].first) {
+      const item *dead = &it[heap[0]];
+      give_back(g, &gaps, dead->offset, dead->offset + dead->bytes);
+      heap[0] = heap[--live];
+      sift(heap, live, 0, it);
+    }
+    it[i].offset = take_first_fit(g, &gaps, it[i].bytes);
+    if (it[i].offset + it[i].bytes > height) height = it[i].offset + it[i].bytes;
+    heap[live++] = (int32_t)i;
+    for (int64_t k = live - 1; k > 0 && it[heap[k]].last < it[heap[(k - 1) / 2]].last;
+         k = (k - 1) / 2) {
+      const int32_t x = heap[k];
+      heap[k] = heap[(k - 1) / 2], heap[(k - 1) / 2] = x;
+    }
+  }
+  return height;
+}
+
+/* Most bytes live at one time: a sweep over starts (it sorted by first) and ends. */
+static mr_status lower_bound(item *it, int64_t n, size_t *bound)
+{
+  int32_t horizon = 0;
+  void *p = NULL;
+  for (int64_t i = 0; i < n; i++) horizon = it[i].last > horizon ? it[i].last : horizon;
+  MR_CHECK(mr_calloc(&p, (size_t)horizon + 2, sizeof(int64_t)));
+  int64_t *change = p, now = 0, most = 0;
+  for (int64_t i = 0; i < n; i++) {
+    change[it[i].first] += (int64_t)it[i].bytes;
+    change[it[i].last + 1] -= (int64_t)it[i].bytes;
+  }
+  for (int32_t t = 0; t <= horizon; t++) {
+    now += change[t];
+    most = now > most ? now : most;
+  }
+  *bound = (size_t)most;
+  mr_free(p);
+  return MR_OK;
+}
+
+mr_status mr_place(mr_buf *buf, int64_t n, size_t *slab, size_t *bound)
+{
+  mr_status st = MR_OK;
+  void *it_mem = NULL, *low_mem = NULL, *gap_mem = NULL, *heap_mem = NULL;
+  int64_t m = 0;
+  *slab = *bound = 0;
+  MR_TRY(mr_calloc(&it_mem, (size_t)n, sizeof(item)));
+  item *it = it_mem;
+  for (int64_t i = 0; i < n; i++) {
+    buf[i].offset = 0;
+    if (buf[i].first < 0 || buf[i].last < buf[i].first) {
+      st = MR_FAIL(MR_ERR_INTERNAL, "buffer %lld lives from %d to %d", (long long)i, buf[i].first,
+                   buf[i].last);
+      goto out;
+    }
+    if (buf[i].bytes == 0) continue;
+    it[m].bytes = round_up(buf[i].bytes);
+    it[m].first = buf[i].first, it[m].last = buf[i].last, it[m].id = (int32_t)i;
+    m++;
+  }
+  if (m == 0) goto out;
+  MR_TRY(lower_bound(it, m, bound));
+  MR_TRY(mr_calloc(&gap_mem, (size_t)m + 2, sizeof(gap)));
+  MR_TRY(mr_calloc(&heap_mem, (size_t)m, sizeof(int32_t)));
+  *slab = SIZE_MAX;
+  keep_best(it, m, walk(it, m, gap_mem, heap_mem), buf, slab);
+  if (m <= GREEDY_MAX && *slab > *bound) {
+    MR_TRY(mr_calloc(&low_mem, (size_t)m, sizeof(item *)));
+    place_few(it, m, low_mem, *bound, buf, slab);
+  }
+out:
+  mr_free(it_mem);
+  mr_free(low_mem);
+  mr_free(gap_mem);
+  mr_free(heap_mem);
+  return st;
+}
+
+mr_status mr_place_check(const mr_buf *buf, int64_t n, size_t slab)
+{
+  for (int64_t i = 0; i < n; i++) {
+    if (buf[i].bytes == 0) continue;
+    if (buf[i].offset % MR_PLAN_ALIGN != 0 || buf[i].offset + buf[i].bytes > slab)
+      return MR_FAIL(MR_ERR_INTERNAL, "buffer %lld at %zu + %zu does not fit a slab of %zu bytes",
+                     (long long)i, buf[i].offset, buf[i].bytes, slab);
+    for (int64_t j = 0; j < i; j++) {
+      if (buf[j].bytes == 0 || buf[i].first > buf[j].last || buf[j].first > buf[i].last) continue;
+      if (buf[i].offset < buf[j].offset + buf[j].bytes &&
+          buf[j].offset < buf[i].offset + buf[i].bytes)
+        return MR_FAIL(MR_ERR_INTERNAL, "buffers %lld and %lld overlap in place and time",
+                       (long long)j, (long long)i);
+    }
+  }
+  return MR_OK;
+}
