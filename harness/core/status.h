@@ -25,6 +25,7 @@ MR_C_BEGIN
   X(MR_ERR_IO, "file or HDF5 error")                                                               \
   X(MR_ERR_CUDA, "CUDA or cuBLAS error")                                                           \
   X(MR_ERR_NUMERIC, "non-finite value")                                                            \
+  X(MR_ERR_INTERRUPTED, "stopped by a signal")                                                     \
   X(MR_ERR_INTERNAL, "broken invariant")
 
 typedef enum mr_status {
@@ -48,7 +49,8 @@ const char *mr_error_message(void);
  * of this thread. */
 const char *mr_error_trail(void);
 
-#define MR_FAIL(code, ...) mr_fail_at(__FILE__, __LINE__, (code), __VA_ARGS__)
+/* Fails: the value is `code`, said twice so that static analysers see that it is not MR_OK. */
+#define MR_FAIL(code, ...) (mr_fail_at(__FILE__, __LINE__, (code), __VA_ARGS__), (code))
 
 /* For .c files. Needs a local `mr_status st` and a label `out:`. */
 #define MR_TRY(expr)                                                                               \

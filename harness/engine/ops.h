@@ -48,7 +48,7 @@ mr_val mr_scale(mr_tape *t, mr_val x, double s);    /* s * x, [N] -> [N]. Reads 
 typedef enum mr_act_kind {
   MR_SIGMOID, MR_TANH, MR_RELU, MR_EXP, /* backward reads y */
   MR_GELU,                              /* x Phi(x), exact (erf) */
-  MR_SILU, MR_SOFTPLUS, MR_G, MR_LOG_G, MR_N_ACTS
+  MR_SILU, MR_SOFTPLUS, MR_G, MR_LOG_G, MR_LOG, MR_N_ACTS
 } mr_act_kind;
 mr_val mr_act(mr_tape *t, mr_val x, mr_act_kind kind); /* [N] -> [N] */
 
@@ -61,7 +61,7 @@ mr_val mr_dropout(mr_tape *t, mr_val x, double p);
 
 /* ==== Shape ================================================================================== */
 
-mr_val mr_slice_time(mr_tape *t, mr_val x, int64_t from, int64_t n); /* [B,T,D] -> [B,n,D]       */
+mr_val mr_slice_time(mr_tape *t, mr_val x, int64_t from, int64_t n); /* [B,T,D] -> [B,n,D]; [T,D] -> [n,D] */
 mr_val mr_slice_last(mr_tape *t, mr_val x, int64_t from, int64_t n); /* [N,D] -> [N,n]           */
 /* One after the other along time: n values [B,T_i,D] -> [B,sum T_i,D]. */
 mr_val mr_concat_time(mr_tape *t, const mr_val *x, int n);

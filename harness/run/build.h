@@ -25,12 +25,13 @@ int64_t mr_hidden(const mr_config *c);
 void mr_build(mr_tape *t, const mr_config *c, const mr_model_def *m, const mr_task_info *info,
               int64_t B, mr_net *net);
 
-/* Records L mixers with norm and residual on a parameter "x" [B,T,D] (so that dx is computed):
- * what `bench` times as "mixer" is norm-free: L == 1, no residual. Returns the output [B,T,D]. */
+/* Records L mixers, one behind the other, without norm and residual, on a parameter "x" [B,T,D], so
+ * that dx is computed too: what `bench` times as the mixer. Returns the output [B,T,D]. */
 mr_val mr_build_mixer(mr_tape *t, const mr_config *c, const mr_model_def *m, mr_dims d);
 
-/* Recurrent mode: one stretch of T steps with carried state, parameters borrowed from a tape that
- * mr_build recorded. states[l] are the layers' states. y [B,T,out_dim] at every step. */
+/* Recurrent mode: one stretch of T steps with carried state, parameters borrowed (mr_tape_borrow) from
+ * a tape that mr_build recorded. Fills states[l] of the L layers: the model's own states and, with a
+ * convolution, its last K-1 inputs. y is [B,T,out_dim], at every step; there is no loss. */
 void mr_build_step(mr_tape *t, const mr_config *c, const mr_model_def *m, const mr_task_info *info,
                    int64_t B, int64_t T, mr_net *net, mr_state *states);
 MR_C_END

@@ -10,7 +10,8 @@ typedef mr_status (*mr_fact_fn)(void *ctx, const char *name, const char *value);
 MR_MUST mr_status mr_machine_each(const mr_backend *be, mr_fact_fn fn, void *ctx);
 
 /* Median rates measured now, in about a second: a copy of a block larger than the last cache (bytes
- * read + bytes written per second) and a square product on all threads (flop per second). */
+ * read + bytes written per second) and a square product on all threads (flop per second). The peak
+ * of mr_rss_peak counts anew afterwards, without the blocks that were measured on. */
 MR_MUST mr_status mr_machine_rates(mr_backend *be, double *copy_bytes_per_s,
                                    double *gemm_flop_per_s);
 /* Peak resident set of this process, bytes. */

@@ -21,7 +21,7 @@ typedef struct mr_state {
   mr_val out[MR_MAX_STATE];     /* carried out; set by mr_carry_out                     */
 } mr_state;
 
-/* State i at the start of this stretch: the carried one, or `initial` when st is NULL. */
+/* State i, e.g. [B,1,H], at the start of this stretch: carried, or `initial` when st is NULL. */
 mr_val mr_carry(mr_state *st, int i, mr_val initial);
 /* Hands on the last step of h [B,T,H] as state i [B,1,H]. Nothing to do when st is NULL. */
 void mr_carry_last(mr_tape *t, mr_state *st, int i, mr_val h);
@@ -41,6 +41,8 @@ typedef struct mr_model_def {
   int (*state)(const mr_config *c, mr_dims d, mr_shape *shapes);
 } mr_model_def;
 
+/* Whether option "<owner>.<key>" reads `word`. */
+bool mr_option_is(const mr_config *c, const char *owner, const char *key, const char *word);
 /* The state of a cell with one hidden vector (1 entry [B,1,H]) or two (hidden, cell). */
 int mr_state_h(const mr_config *c, mr_dims d, mr_shape *shapes);
 int mr_state_hc(const mr_config *c, mr_dims d, mr_shape *shapes);

@@ -40,8 +40,8 @@ typedef struct mr_task_def {
   MR_MUST mr_status (*open)(mr_task **out, const mr_config *c);
   void (*close)(mr_task *k); /* NULL is fine */
   void (*info)(const mr_task *k, mr_task_info *out);
-  /* Fills batch number `index` of a split. Pure: depends on (config seed, split, index) only, row by
-   * row, so order, threads and neighbours do not matter. */
+  /* Fills batch number `index` of a split, [B,...] as in mr_batch. Pure: depends on (config seed,
+   * split, index) only, row by row, so order, threads and neighbours do not matter. */
   MR_MUST mr_status (*batch)(const mr_task *k, mr_split s, uint64_t index, int64_t B, mr_batch *out);
   /* y [B,T_out,out_dim] on the host: adds each metric's sum over the scored positions to sum[i] and
    * the number of positions to count[i]; metric = sum / count over a whole split. */

@@ -28,6 +28,11 @@ typedef struct mr_train_result {
  * loss is MR_ERR_NUMERIC naming the step; the file is kept as failed. */
 MR_MUST mr_status mr_train(const mr_config *c, const mr_train_opts *o, mr_train_result *r);
 
+/* Calls fn with every number of a result by the name it has in the run file: steps, best_step,
+ * seconds, {valid,test}_loss_{best,last}, {valid,test}_<metric>_{best,last}. */
+typedef mr_status (*mr_result_fn)(void *ctx, const char *name, double value);
+MR_MUST mr_status mr_train_result_each(const mr_train_result *r, mr_result_fn fn, void *ctx);
+
 /* The run file's path for a config: `out` when it ends in .h5, otherwise
  * <out or results/runs>/<task>-<model>-d<width>-l<layers>-s<seed>.h5. */
 MR_MUST mr_status mr_run_path(const mr_config *c, char *buf, size_t n);

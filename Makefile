@@ -1,0 +1,56 @@
+# Thin front of CMake: `make help` lists what it does.
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+PROFILE ?=
+SETUP ?= 1
+BUILD ?= build
+JOBS ?= $(shell nproc)
+export SETUP BUILD JOBS
+export MINRNN := $(abspath $(BUILD))/minrnn
+
+.PHONY: build help deps reproduce figures test check bench bundle clean
+
+build: deps ## compile the program and the tests (what plain `make` does)
+	@[ -z "$(CMAKE_ARGS)" -a -f $(BUILD)/Makefile ] || cmake -S . -B $(BUILD) $(CMAKE_ARGS)
+	@cmake --build $(BUILD) -j $(JOBS)
+
+help: ## show this list
+	@echo "make TARGET [VARIABLE=value ...]"
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1	\2/p' Makefile | expand -t 14
+	@echo "Variables:"
+	@echo "  PROFILE=smoke|cpu|paper   experiments of reproduce (default: cpu without a GPU)"
+	@echo "  SETUP=0                   install nothing: name the missing package and stop"
+	@echo "  BUILD=build               build folder"
+	@echo "  CMAKE_ARGS='-D...'        options of CMake, e.g. -DMR_MARCH=x86-64-v3"
+	@echo "  JOBS=N                    parallel jobs (default: all cores)"
+
+reproduce: build ## run the experiments of PROFILE, skip finished ones, draw the figures
+	@scripts/reproduce.sh $(PROFILE)
+
+figures: build ## draw the figures from the runs that exist
+	@scripts/figures.sh $(PROFILE)
+
+test: build ## run every test; the closing line of CTest comes last
+	@cd $(BUILD) && rm -f ctest.xml; ctest --output-on-failure --no-label-summary --no-tests=error \
+	  -j $(JOBS) --output-log ctest.log --output-junit ctest.xml; code=$$?; \
+	  grep 'tests passed' ctest.log | tail -n 1; exit $$code
+
+check: deps ## formatting, headers, warnings of two compilers, linters, sanitizers
+	@scripts/check.sh
+
+bench: build ## time every model at the standard size
+	@$(BUILD)/minrnn bench --batch=64 --length=512 --width=128 --layers=1
+
+bundle: build ## pack program, libraries, experiments and plots into dist/
+	@cmake --build $(BUILD) --target bundle
+
+clean: ## remove what was built; results stay
+	rm -rf $(BUILD) build-check dist
+
+# Installs what is missing, or with SETUP=0 names it.
+deps:
+ifeq ($(SETUP),0)
+	@scripts/setup.sh --check
+else
+	@scripts/setup.sh --check >/dev/null 2>&1 || scripts/setup.sh
+endif

@@ -1,0 +1,124 @@
+/* cases_cells.c — cases of the four recurrent cells. SPDX-License-Identifier: MIT */
+#include "cases.h"
+#include "gru_seq.h"
+#include "lstm_seq.h"
+#include "mingru_seq.h"
+#include "minlstm_seq.h"
+#include "ops.h"
+
+static const char recursion[] = "rounding carried through T dependent steps";
+static const char logs[] = "the same, and log h loses digits where h is far from 1";
+
+typedef struct size {
+  int b, t, h;
+} size;
+/* The last crosses the parallel threshold. */
+static const size shape[] = { { 1, 1, 1 }, { 1, 1, 3 }, { 2, 5, 3 }, { 1, 13, 7 }, { 3, 3, 37 },
+                              { 2, 2, 67 }, { 9, 50, 37 } };
+enum { N_SHAPES = sizeof shape / sizeof *shape };
+
+/* h0 must not be negative for cells that carry its logarithm. */
+static void initial(mr_case *c, size n, bool given, mr_fill fill)
+{
+  if (given)
+    mr_case_real(c, fill, mr_shape3(n.b, 1, n.h));
+  else
+    mr_case_absent(c);
+}
+
+static void emit(mr_case_sink *s, mr_case *c, size n, bool log)
+{
+  c->large = n.b == 9, c->along_time = true;
+  if (log)
+    mr_case_emit(s, c, 3e-5, 3e-5, logs);
+  else
+    mr_case_emit(s, c, 1e-5, 1e-5, recursion);
+}
+
+static void mingru(mr_case_sink *s, size n, int form, bool h0)
+{
+  mingru_seq_attr attr = { form };
+  bool log = form == MR_FORM_LOG;
+  mr_case c = mr_case_begin(&mr_mingru_seq_op, mr_ref_mingru_seq, &attr, "B%dT%dH%d:form=%s%s", n.b,
+                            n.t, n.h, log ? "log" : "linear", h0 ? ":h0" : "");
+  mr_case_real(&c, MR_FILL_OFF_ZERO, mr_shape3(n.b, n.t, 2 * (int64_t)n.h));
+  initial(&c, n, h0, log ? MR_FILL_POSITIVE : MR_FILL_NORMAL);
+  emit(s, &c, n, log);
+}
+
+static void minlstm(mr_case_sink *s, size n, int form, int normalise, bool h0)
+{
+  minlstm_seq_attr attr = { .normalise = normalise, .form = form };
+  bool log = form == MR_FORM_LOG;
+  mr_case c = mr_case_begin(&mr_minlstm_seq_op, mr_ref_minlstm_seq, &attr,
+                            "B%dT%dH%d:form=%s:normalise=%d%s", n.b, n.t, n.h,
+                            log ? "log" : "linear", normalise, h0 ? ":h0" : "");
+  mr_case_real(&c, MR_FILL_OFF_ZERO, mr_shape3(n.b, n.t, 3 * (int64_t)n.h));
+  initial(&c, n, h0, log ? MR_FILL_POSITIVE : MR_FILL_NORMAL);
+  emit(s, &c, n, log);
+}
+
+static void gru(mr_case_sink *s, size n, int reset, bool h0)
+{
+  gru_seq_attr attr = { reset };
+  int64_t H = n.h;
+  mr_case c = mr_case_begin(&mr_gru_seq_op, mr_ref_gru_seq, &attr, "B%dT%dH%d:reset=%s%s", n.b, n.t,
+                            n.h, reset == MR_RESET_AFTER ? "after" : "before", h0 ? ":h0" : "");
+  mr_case_real(&c, MR_FILL_NORMAL, mr_shape3(n.b, n.t, 3 * H));
+  mr_case_real(&c, MR_FILL_WEIGHT, mr_shape2(3 * H, H));
+  mr_case_real(&c, MR_FILL_NORMAL, mr_shape1(3 * H));
+  initial(&c, n, h0, MR_FILL_NORMAL);
+  emit(s, &c, n, false);
+}
+
+static void lstm(mr_case_sink *s, size n, bool h0, bool c0, bool both)
+{
+  int64_t H = n.h;
+  mr_case c = mr_case_begin(&mr_lstm_seq_op, mr_ref_lstm_seq, NULL, "B%dT%dH%d%s%s%s", n.b, n.t, n.h,
+                            h0 ? ":h0" : "", c0 ? ":c0" : "", both ? ":dc" : "");
+  mr_case_real(&c, MR_FILL_NORMAL, mr_shape3(n.b, n.t, 4 * H));
+  mr_case_real(&c, MR_FILL_WEIGHT, mr_shape2(4 * H, H));
+  initial(&c, n, h0, MR_FILL_NORMAL);
+  initial(&c, n, c0, MR_FILL_NORMAL);
+  c.both = both;
+  emit(s, &c, n, false);
+}
+
+static void extremes(mr_case_sink *s)
+{
+  /* Gates at their ends and large candidates: nothing may overflow or become NaN. */
+  for (int form = 0; form < 2; form++)
+    for (int normalise = 0; normalise < 3; normalise++) {
+      static const char *const part[] = { "unnormalised", "normalised", "mingru" };
+      mingru_seq_attr mingru_attr = { form };
+      minlstm_seq_attr minlstm_attr = { .normalise = normalise, .form = form };
+      bool gru_cell = normalise == 2;
+      mr_case c = mr_case_begin(gru_cell ? &mr_mingru_seq_op : &mr_minlstm_seq_op,
+                                gru_cell ? mr_ref_mingru_seq : mr_ref_minlstm_seq,
+                                gru_cell ? (const void *)&mingru_attr : &minlstm_attr,
+                                "B2T13H5:wide:%s:form=%s", part[normalise],
+                                form == MR_FORM_LOG ? "log" : "linear");
+      mr_case_real(&c, MR_FILL_WIDE, mr_shape3(2, 13, gru_cell ? 10 : 15));
+      mr_case_real(&c, MR_FILL_POSITIVE, mr_shape3(2, 1, 5));
+      c.along_time = true;
+      mr_case_emit(s, &c, 1e-4, 1e-4, "gates near their ends magnify the rounding of exp");
+    }
+}
+
+void mr_cases_cells(mr_case_sink *s)
+{
+  for (int i = 0; i < N_SHAPES; i++)
+    for (int h0 = 0; h0 < 2; h0++) {
+      for (int form = 0; form < 2; form++) {
+        mingru(s, shape[i], form, h0);
+        for (int normalise = 0; normalise < 2; normalise++)
+          minlstm(s, shape[i], form, normalise, h0);
+      }
+      for (int reset = 0; reset < 2; reset++) gru(s, shape[i], reset, h0);
+      lstm(s, shape[i], h0, h0, false);
+      lstm(s, shape[i], h0, h0, true);
+    }
+  lstm(s, shape[2], true, false, true);
+  lstm(s, shape[3], false, true, true);
+  extremes(s);
+}

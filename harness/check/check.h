@@ -1,0 +1,33 @@
+/* check.h — proves ops on a machine: each case of the table against its reference, its derivative and
+ * itself. SPDX-License-Identifier: MIT */
+#ifndef MR_CHECK_H
+#define MR_CHECK_H
+#include <stdio.h>
+#include "cases.h"
+MR_C_BEGIN
+
+enum { MR_CHECK_FORWARD = 1, MR_CHECK_BACKWARD = 2, MR_CHECK_REPEAT = 4, MR_CHECK_ALL = 7 };
+
+typedef struct mr_check_result {
+  bool ok;
+  double worst;   /* largest error seen, in parts of what is allowed: above 1 is a failure */
+  char text[256]; /* where and what the worst error was                                     */
+} mr_check_result;
+
+/* Runs one case through a tape on be, with every buffer poisoned before its first write:
+ *   FORWARD  outputs against the reference;
+ *   BACKWARD gradient of sum R y, R random, against central differences of the reference, element by
+ *            element and in norm: 1e-6 relative when mr_real is double, else the case's tolerance;
+ *   REPEAT   a second forward and backward give the same bits.
+ * A mismatch is a result, not an error; errors are those of tape and memory. */
+MR_MUST mr_status mr_check_case(const mr_case *c, mr_backend *be, int what, mr_check_result *r);
+
+/* One line per case: its descriptor, tolerance and reason. */
+MR_MUST mr_status mr_check_list(FILE *f);
+/* Runs every case whose descriptor starts with `name` (NULL: all), on the CPU with 1 and 2 threads.
+ * Prints one line per case to out; a failure also names the worst element and the command that
+ * replays it. MR_ERR_ARG when no case has that name. */
+MR_MUST mr_status mr_check_run(const char *name, mr_device dev, FILE *out, int *n_run,
+                               int *n_failed);
+MR_C_END
+#endif

@@ -1,0 +1,258 @@
+/* cmd_table.c — `minrnn table`: run files as columns of text. SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cli.h"
+#include "grid.h"
+#include "h5log_impl.h"
+#include "text.h"
+
+enum { CELL_BYTES = 1024 };
+
+static int help(void)
+{
+  printf("minrnn table prints what run files hold as columns, one heading line first.\n\n"
+         "Usage: minrnn table GROUP FILE... [--format=aligned|tsv|csv] [--json]\n\n"
+         "  GROUP  summary: one row per file: settings, state and results of the run\n"
+         "         train, eval, bench, ops or any other table of the files: all its rows, with the\n"
+         "         columns run, model, layers and seed in front\n"
+         "  FILE   run files (.h5), also unfinished ones (.h5.part), in the order wanted\n\n"
+         "  --format=aligned  columns filled up with blanks (aligned), or split by tabs (tsv) or commas\n"
+         "                    (csv)\n"
+         "  --json            one JSON object per row\n\n"
+         "What a file does not have reads nan. A file that cannot be read is named on standard error,\n"
+         "the others are still printed, and the exit code is 1.\n");
+  return MR_EXIT_DONE;
+}
+
+/* ---- Cells ------------------------------------------------------------------------------------ */
+
+static bool is_number(const char *text)
+{
+  char *end;
+  (void)strtod(text, &end);
+  return end != text && *end == '\0';
+}
+
+/* A cell of the last row; a number where one is expected and the text is one. */
+static mr_status put(mr_grid *g, const char *column, const char *text, bool number)
+{
+  int k = 0;
+  MR_CHECK(mr_grid_column_of(g, column, &k));
+  return number && is_number(text) ? mr_grid_number(g, k, text) : mr_grid_text(g, k, text);
+}
+
+/* "folder/name.h5.part" -> "name"; "folder" (of the file, without its own folders) -> *folder. */
+static void split_path(const char *path, char *stem, char *folder, size_t n)
+{
+  const char *slash = strrchr(path, '/');
+  (void)snprintf(stem, n, "%s", slash ? slash + 1 : path);
+  static const char *const suffix[] = {".part", ".h5"};
+  for (size_t i = 0; i < sizeof suffix / sizeof *suffix; i++) {
+    size_t have = strlen(stem), cut = strlen(suffix[i]);
+    if (have > cut && strcmp(stem + have - cut, suffix[i]) == 0) stem[have - cut] = '\0';
+  }
+  (void)snprintf(folder, n, ".");
+  if (!slash) return;
+  const char *from = slash;
+  while (from > path && from[-1] != '/') from--;
+  if (slash > from) (void)snprintf(folder, n, "%.*s", (int)(slash - from), from);
+}
+
+/* An attribute as a cell named `column`; nothing where the file lacks it. */
+static mr_status put_attr(mr_grid *g, hid_t file, const char *path, const char *group,
+                          const char *name, const char *column, bool number)
+{
+  char text[CELL_BYTES];
+  bool there = false;
+  MR_CHECK(mr_h5_has_attr(file, path, group, name, &there));
+  if (!there) return MR_OK;
+  MR_CHECK(mr_h5_attr_from(file, path, group, name, text, sizeof text, NULL));
+  return put(g, column, text, number);
+}
+
+/* ---- summary ---------------------------------------------------------------------------------- */
+
+/* Settings and state, in the order of columns. */
+static const struct {
+  const char *group, *name;
+  bool number;
+} key[] = {{"config", "task", false},   {"config", "model", false},  {"config", "length", true},
+           {"config", "width", true},   {"config", "layers", true},  {"config", "batch", true},
+           {"config", "seed", true},    {"config", "device", false}, {"config", "math", false},
+           {"config", "steps", true},   {"/", "status", false},      {"/", "trust", false}};
+enum { N_KEYS = sizeof key / sizeof *key };
+
+/* A result; one that is named like a setting is the value reached: "steps_done". */
+static mr_status put_result(void *ctx, const char *name, const char *value, mr_h5_kind kind)
+{
+  char column[MR_GRID_NAME];
+  bool taken = false;
+  for (int i = 0; i < N_KEYS; i++) taken = taken || strcmp(key[i].name, name) == 0;
+  (void)snprintf(column, sizeof column, "%s%s", name, taken ? "_done" : "");
+  return put(ctx, column, value, kind != MR_H5_TEXT);
+}
+
+static mr_status put_results(mr_grid *g, hid_t file, const char *path)
+{
+  mr_status st = MR_OK;
+  hid_t result = -1;
+  bool there = false;
+  MR_TRY(mr_h5_has_group(file, path, "result", &there));
+  if (!there) goto out;
+  MR_H5(result = H5Gopen2(file, "result", H5P_DEFAULT), "open the results");
+  MR_TRY(mr_h5_each_attr(result, path, put_result, g));
+out:
+  return mr_h5_drop(result, st, path);
+}
+
+static mr_status summary_row(mr_grid *g, hid_t file, const char *path)
+{
+  char stem[CELL_BYTES], folder[CELL_BYTES];
+  bool run = false;
+  MR_CHECK(mr_h5_has_attr(file, path, "/", "status", &run));
+  if (!run) return MR_FAIL(MR_ERR_IO, "%s is no run file: it has no status", path);
+  split_path(path, stem, folder, sizeof stem);
+  MR_CHECK(mr_grid_row(g));
+  MR_CHECK(put(g, "run", stem, false));
+  MR_CHECK(put(g, "experiment", folder, false));
+  for (int i = 0; i < N_KEYS; i++)
+    MR_CHECK(put_attr(g, file, path, key[i].group, key[i].name, key[i].name, key[i].number));
+  return put_results(g, file, path);
+}
+
+/* ---- Tables ----------------------------------------------------------------------------------- */
+
+static mr_status put_cell(mr_grid *g, int column, const mr_h5_column *c, int64_t row)
+{
+  static const char *const split[] = {"train", "valid", "test"};
+  char text[32];
+  if (c->text) return mr_grid_text(g, column, c->text + (size_t)row * c->width);
+  double v = c->num[row];
+  if (strcmp(c->name, "split") == 0 && (v == 0 || v == 1 || v == 2))
+    return mr_grid_text(g, column, split[(int)v]);
+  return mr_grid_number(g, column, mr_num_text(v, text, sizeof text));
+}
+
+/* What stands in front of every row of a table, read once per file. */
+static const struct {
+  const char *name;
+  bool number;
+} front[] = {{"run", false}, {"model", false}, {"layers", true}, {"seed", true}};
+enum { N_FRONT = sizeof front / sizeof *front };
+
+static mr_status read_front(hid_t file, const char *path, char text[N_FRONT][CELL_BYTES])
+{
+  char folder[CELL_BYTES];
+  split_path(path, text[0], folder, CELL_BYTES);
+  for (int i = 1; i < N_FRONT; i++) {
+    bool there = false;
+    text[i][0] = '\0';
+    MR_CHECK(mr_h5_has_attr(file, path, "config", front[i].name, &there));
+    if (there)
+      MR_CHECK(mr_h5_attr_from(file, path, "config", front[i].name, text[i], CELL_BYTES, NULL));
+  }
+  return MR_OK;
+}
+
+static mr_status table_rows(mr_grid *g, hid_t file, const char *path, const char *group)
+{
+  mr_status st = MR_OK;
+  mr_h5_columns c = {.n = 0};
+  char text[N_FRONT][CELL_BYTES];
+  int place[MR_MAX_COLUMNS];
+  MR_TRY(mr_h5_columns_read(file, path, group, &c));
+  MR_TRY(read_front(file, path, text));
+  for (int k = 0; k < c.n; k++) MR_TRY(mr_grid_column_of(g, c.column[k].name, &place[k]));
+  for (int64_t i = 0; i < c.rows; i++) {
+    MR_TRY(mr_grid_row(g));
+    for (int k = 0; k < N_FRONT; k++)
+      if (text[k][0]) MR_TRY(put(g, front[k].name, text[k], front[k].number));
+    for (int k = 0; k < c.n; k++) MR_TRY(put_cell(g, place[k], &c.column[k], i));
+  }
+out:
+  mr_h5_columns_free(&c);
+  return st;
+}
+
+/* ---- The command ------------------------------------------------------------------------------ */
+
+/* Columns that stand in front whatever the first file has. */
+static mr_status head(mr_grid *g, bool summary)
+{
+  int k;
+  MR_CHECK(mr_grid_column_of(g, "run", &k));
+  if (summary) MR_CHECK(mr_grid_column_of(g, "experiment", &k));
+  for (int i = 0; i < (summary ? N_KEYS : N_FRONT); i++)
+    MR_CHECK(mr_grid_column_of(g, summary ? key[i].name : front[i].name, &k));
+  return MR_OK;
+}
+
+/* Rows of one file; none of them when something is wrong with it. */
+static mr_status add_file(mr_grid *g, const char *group, const char *path)
+{
+  mr_status st = MR_OK;
+  hid_t file = -1;
+  int64_t before = g->n_rows;
+  MR_TRY(mr_h5_open(&file, path));
+  if (strcmp(group, "summary") == 0)
+    MR_TRY(summary_row(g, file, path));
+  else
+    MR_TRY(table_rows(g, file, path, group));
+out:
+  if (st != MR_OK) g->n_rows = before;
+  mr_h5_close(file);
+  return st;
+}
+
+static int print_table(const char *group, mr_grid_form form, char **file, int n)
+{
+  mr_grid g = {.n_columns = 0};
+  int code = MR_EXIT_DONE;
+  mr_status st = head(&g, strcmp(group, "summary") == 0);
+  if (st != MR_OK) code = mr_cli_fail(st);
+  for (int i = 0; i < n && st == MR_OK; i++) {
+    if (add_file(&g, group, file[i]) == MR_OK) continue;
+    (void)mr_cli_fail(MR_ERR_IO); /* one file less, whatever was wrong with it */
+    code = MR_EXIT_FAILED;
+  }
+  mr_grid_print(&g, form, stdout);
+  mr_grid_free(&g);
+  return code;
+}
+
+static mr_status parse_form(const char *text, mr_grid_form *form)
+{
+  static const char *const word[] = {"aligned", "tsv", "csv"};
+  for (int i = 0; i < 3; i++) {
+    if (strcmp(text, word[i]) != 0) continue;
+    *form = (mr_grid_form)i;
+    return MR_OK;
+  }
+  return MR_FAIL(MR_ERR_ARG, "format is %s, allowed are aligned, tsv and csv", text);
+}
+
+int mr_cmd_table(int argc, char **argv)
+{
+  mr_grid_form form = MR_GRID_ALIGNED;
+  bool json = false;
+  int n = 0; /* words that are no options move to the front of argv + 1 */
+  for (int i = 1; i < argc; i++) {
+    mr_status st = MR_OK;
+    const char *format = mr_cli_value(argv[i], "format");
+    if (mr_cli_flag(argv[i], "help")) return help();
+    if (mr_cli_flag(argv[i], "json"))
+      json = true;
+    else if (format)
+      st = parse_form(format, &form);
+    else if (argv[i][0] == '-')
+      return mr_cli_unknown(argv[0], argv[i]);
+    else
+      argv[1 + n++] = argv[i];
+    if (st != MR_OK) return mr_cli_fail(st);
+  }
+  if (n < 2)
+    return mr_cli_fail(MR_FAIL(MR_ERR_ARG, "table needs a group (summary, train, eval, bench, ops) and "
+                               "at least one run file, see minrnn table --help"));
+  return print_table(argv[1], json ? MR_GRID_JSON : form, argv + 2, n - 1);
+}

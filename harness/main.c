@@ -1,0 +1,76 @@
+/* main.c — the command line: picks the command, checks that its output arrived, and exits.
+ * SPDX-License-Identifier: MIT */
+#include "build_info.h"
+#include "cli/cli.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define VERSION "0.1.0"
+
+typedef struct command {
+  const char *name;
+  int (*run)(int argc, char **argv);
+  const char *summary;
+} command;
+
+static const command commands[] = {
+    {"list", mr_cmd_list, "models, baselines and tasks"},
+    {"info", mr_cmd_info, "this machine, its libraries and its measured rates"},
+    {"train", mr_cmd_train, "train a model on a task into one run file"},
+    {"bench", mr_cmd_bench, "time forward, backward and whole steps of models"},
+    {"table", mr_cmd_table, "run files as columns of text"},
+    {"check", mr_cmd_check, "hold every op against its reference"},
+};
+enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+
+static int usage(void)
+{
+  printf("minrnn trains and times small recurrent models.\n\n"
+         "Usage: minrnn COMMAND [--key=value ...]\n\n");
+  for (int i = 0; i < N_COMMANDS; i++) printf("  %-7s %s\n", commands[i].name, commands[i].summary);
+  printf("\nminrnn COMMAND --help tells what a command takes; minrnn --version, the version.\n"
+         "Exit codes: 0 done, 1 failed, 2 wrong use.\n");
+  return MR_EXIT_DONE;
+}
+
+static int unknown(const char *word)
+{
+  const char *name[N_COMMANDS];
+  for (int i = 0; i < N_COMMANDS; i++) name[i] = commands[i].name;
+  int near = mr_cli_nearest(word, name, N_COMMANDS);
+  if (near >= 0)
+    return mr_cli_fail(
+        MR_FAIL(MR_ERR_ARG, "there is no command %s; did you mean %s?", word, name[near]));
+  return mr_cli_fail(MR_FAIL(MR_ERR_ARG, "there is no command %s, see minrnn --help", word));
+}
+
+static int dispatch(int argc, char **argv)
+{
+  if (argc < 2 || mr_cli_flag(argv[1], "help")) return usage();
+  if (mr_cli_flag(argv[1], "version")) {
+    printf("minrnn " VERSION ", commit " MR_BUILD_COMMIT "\n");
+    return MR_EXIT_DONE;
+  }
+  for (int i = 0; i < N_COMMANDS; i++)
+    if (strcmp(argv[1], commands[i].name) == 0) return commands[i].run(argc - 1, argv + 1);
+  return unknown(argv[1]);
+}
+
+/* Commands print to standard output without looking; whether it arrived is read here, once. */
+static int check_output(int code)
+{
+  errno = 0;
+  bool arrived = fflush(stdout) == 0 && ferror(stdout) == 0;
+  if (arrived || code != MR_EXIT_DONE) return code;
+  return mr_cli_fail(MR_FAIL(MR_ERR_IO, "standard output could not be written: %s",
+                             errno != 0 ? strerror(errno) : "an earlier write failed"));
+}
+
+int main(int argc, char **argv)
+{
+  /* A reader that goes away is a failed write, not a sudden death. */
+  (void)signal(SIGPIPE, SIG_IGN);
+  return check_output(dispatch(argc, argv));
+}

@@ -1,0 +1,13 @@
+/* facts.h — what a log tells about plan and machine. SPDX-License-Identifier: MIT */
+#ifndef MR_FACTS_H
+#define MR_FACTS_H
+#include "h5log.h"
+MR_C_BEGIN
+/* Bytes that a training step was planned to hold: parameters, gradients, moments, activations. */
+int64_t mr_planned_bytes(const mr_plan_report *p, int64_t moments);
+/* /plan, and planned_bytes in /memory. moments: bytes of the optimizer's. */
+MR_MUST mr_status mr_log_plan(mr_log *l, const mr_plan_report *p, int64_t moments);
+/* /machine. */
+MR_MUST mr_status mr_log_machine(mr_log *l, const mr_backend *be);
+MR_C_END
+#endif

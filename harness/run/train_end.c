@@ -1,0 +1,158 @@
+/* train_end.c — the end of a run: final scores of best and last, facts for the log, the result.
+ * SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "machine.h"
+#include "train_impl.h"
+
+mr_status mr_training_log_score(mr_training *t, int64_t step, mr_split s, const mr_score *score)
+{
+  double row[MR_MAX_COLUMNS] = {(double)step, s, score->loss};
+  int n = 3;
+  for (int i = 0; i < t->info.n_metrics; i++) row[n++] = score->metric[i];
+  row[n] = (double)mr_training_wall(t);
+  return mr_table_append(t->eval_rows, row);
+}
+
+static mr_status score_both_splits(mr_training *t, double *valid_loss, double *valid,
+                                   double *test_loss, double *test)
+{
+  mr_score v, s;
+  MR_CHECK(mr_evaluate(t->eval, MR_VALID, t->c->eval_batches, &v));
+  MR_CHECK(mr_evaluate(t->eval, MR_TEST, t->c->eval_batches, &s));
+  *valid_loss = v.loss;
+  *test_loss = s.loss;
+  memcpy(valid, v.metric, sizeof v.metric);
+  memcpy(test, s.metric, sizeof s.metric);
+  return MR_OK;
+}
+
+static mr_status log_test(mr_training *t, int64_t step, double loss, const double *metric)
+{
+  mr_score s = {.loss = loss};
+  memcpy(s.metric, metric, sizeof s.metric);
+  return mr_training_log_score(t, step, MR_TEST, &s);
+}
+
+/* Scores the parameters as they are, then those of the best validation. */
+static mr_status final_scores(mr_training *t)
+{
+  mr_train_result *r = t->r;
+  r->steps = t->now.step;
+  r->best_step = t->now.best_step;
+  r->seconds = (double)t->now.wall_ns * 1e-9;
+  r->n_metrics = t->info.n_metrics;
+  memcpy(r->metric, t->info.metric, sizeof r->metric);
+  MR_CHECK(
+      score_both_splits(t, &r->valid_loss_last, r->valid_last, &r->test_loss_last, r->test_last));
+  if (r->best_step != r->steps) {
+    MR_CHECK(mr_checkpoint_load(t->best, t->be, t->tape, NULL, NULL));
+  }
+  MR_CHECK(
+      score_both_splits(t, &r->valid_loss_best, r->valid_best, &r->test_loss_best, r->test_best));
+  if (r->best_step != r->steps)
+    MR_CHECK(log_test(t, r->best_step, r->test_loss_best, r->test_best));
+  return log_test(t, r->steps, r->test_loss_last, r->test_last);
+}
+
+/* ---- Result numbers by name, for writing and for reading back ------------------------------- */
+
+typedef mr_status (*number_fn)(void *ctx, const char *name, double *value);
+
+static mr_status each_metric(mr_train_result *r, const char *split, const char *which,
+                             double *metric, number_fn fn, void *ctx)
+{
+  char name[128];
+  for (int i = 0; i < r->n_metrics; i++) {
+    snprintf(name, sizeof name, "%s_%s_%s", split, r->metric[i], which);
+    MR_CHECK(fn(ctx, name, &metric[i]));
+  }
+  return MR_OK;
+}
+
+static mr_status each_number(mr_train_result *r, number_fn fn, void *ctx)
+{
+  double steps = (double)r->steps, best_step = (double)r->best_step;
+  MR_CHECK(fn(ctx, "steps", &steps));
+  MR_CHECK(fn(ctx, "best_step", &best_step));
+  r->steps = (int64_t)steps;
+  r->best_step = (int64_t)best_step;
+  MR_CHECK(fn(ctx, "seconds", &r->seconds));
+  MR_CHECK(fn(ctx, "valid_loss_best", &r->valid_loss_best));
+  MR_CHECK(fn(ctx, "valid_loss_last", &r->valid_loss_last));
+  MR_CHECK(fn(ctx, "test_loss_best", &r->test_loss_best));
+  MR_CHECK(fn(ctx, "test_loss_last", &r->test_loss_last));
+  MR_CHECK(each_metric(r, "valid", "best", r->valid_best, fn, ctx));
+  MR_CHECK(each_metric(r, "valid", "last", r->valid_last, fn, ctx));
+  MR_CHECK(each_metric(r, "test", "best", r->test_best, fn, ctx));
+  return each_metric(r, "test", "last", r->test_last, fn, ctx);
+}
+
+typedef struct result_visit {
+  mr_result_fn fn;
+  void *ctx;
+} result_visit;
+
+static mr_status visit_number(void *ctx, const char *name, double *value)
+{
+  const result_visit *v = ctx;
+  return v->fn(v->ctx, name, *value);
+}
+
+mr_status mr_train_result_each(const mr_train_result *r, mr_result_fn fn, void *ctx)
+{
+  mr_train_result copy = *r;
+  result_visit v = {fn, ctx};
+  return each_number(&copy, visit_number, &v);
+}
+
+static mr_status read_number(void *ctx, const char *name, double *value)
+{
+  char text[64];
+  const char *path = ctx;
+  MR_CHECK(mr_h5_attr(path, "/result", name, text, sizeof text));
+  *value = strtod(text, NULL);
+  return MR_OK;
+}
+
+mr_status mr_training_read_result(mr_training *t)
+{
+  t->r->n_metrics = t->info.n_metrics;
+  memcpy(t->r->metric, t->info.metric, sizeof t->r->metric);
+  return each_number(t->r, read_number, t->run);
+}
+
+/* ---- Facts ---------------------------------------------------------------------------------- */
+
+static mr_status log_number(void *ctx, const char *name, double value)
+{
+  return mr_log_num(ctx, "result", name, value);
+}
+
+static mr_status log_memory(const mr_training *t)
+{
+  MR_CHECK(mr_log_int(t->log, "memory", "device_bytes", t->bytes_after - t->bytes_before));
+  MR_CHECK(mr_log_int(t->log, "memory", "rss_peak_bytes", mr_rss_peak()));
+  return mr_log_int(t->log, "memory", "step_allocations", t->step_allocs);
+}
+
+/* One more step without the optimizer, with a time mark round each call. */
+static mr_status log_profile(mr_training *t)
+{
+  mr_op_time row[128];
+  int n = sizeof row / sizeof row[0];
+  MR_CHECK(mr_feed_next(t->feed, MR_TRAIN, 0));
+  MR_CHECK(mr_tape_tick(t->tape, 0, true));
+  MR_CHECK(mr_tape_profile(t->tape, row, &n));
+  return mr_log_ops(t->log, row, n);
+}
+
+mr_status mr_training_end(mr_training *t, const char *reason)
+{
+  MR_CHECK(final_scores(t));
+  MR_CHECK(mr_train_result_each(t->r, log_number, t->log));
+  MR_CHECK(log_memory(t));
+  MR_CHECK(log_profile(t));
+  return mr_log_finish(t->log, MR_RUN_COMPLETE, reason);
+}

@@ -1,0 +1,68 @@
+/* train_impl.h — what the trainer's own files share: opening a run, its steps, its end.
+ * SPDX-License-Identifier: MIT */
+#ifndef MR_TRAIN_IMPL_H
+#define MR_TRAIN_IMPL_H
+#include "checkpoint.h"
+#include "evaluate.h"
+#include "folder.h"
+#include "h5log.h"
+#include "meter.h"
+#include "rule.h"
+#include "train.h"
+
+enum { MR_PATH_BYTES = 1024 };
+
+typedef struct mr_training {
+  const mr_config *c;
+  const mr_train_opts *o;
+  mr_train_result *r;
+  /* Run file, the same while it grows, and the two checkpoints. */
+  char run[MR_PATH_BYTES], part[MR_PATH_BYTES], best[MR_PATH_BYTES], last[MR_PATH_BYTES];
+  bool finished_before; /* --resume of a complete run: nothing to do */
+  bool started;         /* from here on files are ours               */
+
+  const mr_model_def *model;
+  const mr_task_def *def;
+  mr_task_info info;
+  mr_task *task;
+  mr_backend *be;
+  mr_tape *tape;
+  mr_net net;
+  mr_view loss;
+  mr_plan_report plan;
+  mr_optim_rule rule;
+  mr_optim *optim;
+  mr_feed *feed;
+  mr_eval *eval;
+  mr_log *log;
+  mr_table *train_rows, *eval_rows;
+  mr_meter meter;
+
+  mr_progress now;
+  int64_t earlier_ns, start_ns, synced_ns; /* of earlier sittings; clock readings   */
+  int64_t bytes_before;                    /* the device's count before we took any */
+  int64_t bytes_after;                     /* and after the last step               */
+  int64_t step_allocs;                     /* allocations made by steps             */
+} mr_training;
+
+/* Everything that a user can get wrong comes first and writes nothing; then the run's files are
+ * begun or, with --resume, gone on from. t is zeroed; mr_training_close serves after failure too. */
+MR_MUST mr_status mr_training_open(mr_training *t, const mr_config *c, const mr_train_opts *o,
+                                   mr_train_result *r);
+void mr_training_close(mr_training *t);
+/* The four paths, and whether the run may be started, gone on with, or is done. Writes nothing. */
+MR_MUST mr_status mr_training_paths(mr_training *t);
+/* Compares the config with the one a checkpoint was made with: MR_ERR_CONFIG names the first key
+ * that must not change, and both values. */
+MR_MUST mr_status mr_check_same_config(const mr_config *c, const char *checkpoint);
+
+/* Time of training over all sittings, ns. */
+int64_t mr_training_wall(const mr_training *t);
+/* Scores best and last on validation and test split, logs everything and completes the file. */
+MR_MUST mr_status mr_training_end(mr_training *t, const char *reason);
+/* Reads the result of a complete run file back. */
+MR_MUST mr_status mr_training_read_result(mr_training *t);
+/* Appends a row of /eval. */
+MR_MUST mr_status mr_training_log_score(mr_training *t, int64_t step, mr_split s,
+                                        const mr_score *score);
+#endif

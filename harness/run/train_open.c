@@ -1,0 +1,159 @@
+/* train_open.c — opens a run: task, network, memory, then its files, new or gone on from.
+ * SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+#include "facts.h"
+#include "mem.h"
+#include "train_impl.h"
+
+/* ---- Network -------------------------------------------------------------------------------- */
+
+static mr_status record(mr_training *t)
+{
+  const mr_config *c = t->c;
+  t->model = mr_find_model(c->model);
+  t->def = mr_find_task(c->task);
+  if (t->model == NULL || t->def == NULL)
+    return MR_FAIL(MR_ERR_CONFIG, "there is no %s, see minrnn list",
+                   t->model == NULL ? c->model : c->task);
+  MR_CHECK(t->def->open(&t->task, c));
+  t->def->info(t->task, &t->info);
+  mr_device device = strcmp(c->device, "cuda") == 0 ? MR_CUDA : MR_CPU;
+  MR_CHECK(mr_backend_open(&t->be, device, (int)c->threads));
+  MR_CHECK(mr_tape_create(&t->tape, t->be, (uint64_t)c->seed));
+  mr_build(t->tape, c, t->model, &t->info, c->batch / c->accum, &t->net);
+  return mr_tape_plan(t->tape, t->net.loss, true, &t->plan);
+}
+
+static mr_status allocate(mr_training *t)
+{
+  mr_device_mem mem;
+  MR_CHECK(t->be->api->mem(t->be, &mem));
+  t->bytes_before = mem.used_bytes;
+  MR_CHECK(mr_tape_alloc(t->tape));
+  MR_CHECK(mr_optim_open(&t->optim, t->c, t->be, t->tape));
+  MR_CHECK(mr_tape_view(t->tape, t->net.loss, &t->loss));
+  MR_CHECK(mr_feed_create(&t->feed, t->be, t->tape, &t->net, t->def, t->task));
+  return mr_eval_create(&t->eval, t->be, t->tape, &t->net, t->def, t->task, t->feed);
+}
+
+/* ---- Tables --------------------------------------------------------------------------------- */
+
+/* Rows that the run will need at most, so that steps do not grow the table; long runs double it. */
+static mr_status reserve(mr_table *t, int64_t rows)
+{
+  void *cell = t->cell;
+  if (rows > 1 << 16) rows = 1 << 16;
+  if (rows <= t->capacity) return MR_OK;
+  MR_CHECK(mr_regrow(&cell, (size_t)rows * (size_t)t->n_columns, sizeof *t->cell));
+  t->cell = cell;
+  t->capacity = rows;
+  return MR_OK;
+}
+
+static mr_status open_tables(mr_training *t)
+{
+  static const mr_column train[] = {{"step", "1"},      {"loss", "1"},     {"lr", "1"},
+                                    {"grad_norm", "1"}, {"wall_ns", "ns"}, {"tokens", "1"}};
+  mr_column eval[4 + MR_MAX_METRICS] = {{"step", "1"}, {"split", "1"}, {"loss", "1"}};
+  const int64_t steps = t->c->steps;
+  int n = 3;
+  for (int i = 0; i < t->info.n_metrics; i++)
+    eval[n++] = (mr_column){t->info.metric[i], t->info.unit[i]};
+  eval[n++] = (mr_column){"wall_ns", "ns"};
+  MR_CHECK(mr_log_table(t->log, "train", train, 6, &t->train_rows));
+  MR_CHECK(mr_log_table(t->log, "eval", eval, n, &t->eval_rows));
+  MR_CHECK(reserve(t->train_rows, steps / t->c->log_every + steps / t->c->eval_every + 3));
+  return reserve(t->eval_rows, steps / t->c->eval_every + 4);
+}
+
+/* Forgets the rows behind the checkpoint and the final scores on the test split. */
+static void forget_later_rows(mr_table *t, int64_t step, bool splits)
+{
+  int64_t n = 0;
+  while (n < t->n_rows) {
+    const double *row = t->cell + n * t->n_columns;
+    if (row[0] > (double)step || (splits && (int)row[1] == MR_TEST)) break;
+    n++;
+  }
+  mr_table_truncate(t, n);
+}
+
+/* ---- Files ---------------------------------------------------------------------------------- */
+
+static mr_status remove_file(const char *path)
+{
+  if (unlink(path) == 0 || errno == ENOENT) return MR_OK;
+  return MR_FAIL(MR_ERR_CONFIG, "%s cannot be removed: %s", path, strerror(errno));
+}
+
+/* Old files go, the one that a --resume would trust first; then the new .part stands at once. */
+static mr_status begin(mr_training *t)
+{
+  MR_CHECK(remove_file(t->last));
+  MR_CHECK(remove_file(t->best));
+  MR_CHECK(remove_file(t->part));
+  MR_CHECK(remove_file(t->run));
+  t->started = true;
+  return mr_log_flush(t->log);
+}
+
+static mr_status go_on(mr_training *t)
+{
+  MR_CHECK(mr_check_same_config(t->c, t->last));
+  MR_CHECK(mr_checkpoint_load(t->last, t->be, t->tape, t->optim, &t->now));
+  if (t->now.best_step >= 0 && access(t->best, R_OK) != 0)
+    return MR_FAIL(MR_ERR_CONFIG, "%s cannot be read: %s", t->best, strerror(errno));
+  MR_CHECK(mr_log_restore(t->log, t->part));
+  MR_CHECK(open_tables(t));
+  forget_later_rows(t->train_rows, t->now.step, false);
+  forget_later_rows(t->eval_rows, t->now.step, true);
+  t->started = true;
+  return MR_OK;
+}
+
+static mr_status prepare(mr_training *t)
+{
+  MR_CHECK(mr_training_paths(t));
+  MR_CHECK(record(t));
+  if (t->finished_before) return mr_training_read_result(t);
+  /* Three times the parameters in the last checkpoint and its successor, once in the best. */
+  MR_CHECK(mr_check_room(t->run, 7 * t->plan.params + (1 << 20)));
+  MR_CHECK(allocate(t));
+  t->now.best_step = -1;
+  t->now.best_loss = INFINITY;
+  if (t->o->init != NULL)
+    MR_CHECK(mr_checkpoint_load(t->o->init, t->be, t->tape, NULL, NULL));
+  MR_CHECK(mr_log_create(&t->log, t->run, t->c, t->o->command != NULL ? t->o->command : ""));
+  MR_CHECK(mr_log_machine(t->log, t->be));
+  MR_CHECK(mr_log_plan(t->log, &t->plan, mr_optim_bytes(t->optim)));
+  /* A run killed before its first checkpoint starts again. */
+  if (t->o->resume && access(t->last, F_OK) == 0) return go_on(t);
+  MR_CHECK(open_tables(t));
+  return begin(t);
+}
+
+mr_status mr_training_open(mr_training *t, const mr_config *c, const mr_train_opts *o,
+                           mr_train_result *r)
+{
+  t->c = c;
+  t->o = o;
+  t->r = r;
+  memset(r, 0, sizeof *r);
+  mr_status st = prepare(t);
+  /* An unreadable checkpoint is the user's to mend as long as nothing was written. */
+  return st == MR_ERR_IO && !t->started ? MR_ERR_CONFIG : st;
+}
+
+void mr_training_close(mr_training *t)
+{
+  mr_log_destroy(t->log);
+  mr_eval_destroy(t->eval);
+  mr_feed_destroy(t->feed);
+  mr_optim_destroy(t->optim);
+  mr_tape_destroy(t->tape);
+  mr_backend_close(t->be);
+  if (t->def != NULL) t->def->close(t->task);
+}

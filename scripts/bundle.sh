@@ -1,0 +1,47 @@
+#!/bin/bash
+# bundle.sh BUILD_DIR — makes dist/minrnn-bundle.tar.gz: the program for any x86-64-v3 machine with a
+# C library no older than this one's, the shared libraries it needs (all but the C library and CUDA),
+# experiments, plots and scripts.
+# SPDX-License-Identifier: MIT
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=${1:?usage: bundle.sh BUILD_DIR}
+tree=$build/tree/minrnn-bundle
+
+# Old-style run paths also serve the libraries that libraries load.
+cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DMR_MARCH=x86-64-v3 -DBUILD_TESTING=OFF \
+  -DCMAKE_INSTALL_RPATH='$ORIGIN/../lib' -DCMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags
+cmake --build "$build" --target minrnn -j "${JOBS:-$(nproc)}"
+rm -rf "$tree"
+mkdir -p "$tree/lib" "$tree/licences" "$tree/results"
+cmake --install "$build" --prefix "$tree" --strip
+
+ldd "$tree/bin/minrnn" | awk '$2 == "=>" && $3 ~ /^\// { print $1, $3 }' |
+while read -r name path; do
+  case $name in
+    libc.so.* | libm.so.* | libpthread.so.* | libdl.so.* | librt.so.* | libresolv.so.*) continue ;;
+    libcu*.so.* | libnv*.so.*) continue ;;
+  esac
+  cp -L "$path" "$tree/lib/$name"
+  # Each library travels with its licence.
+  if command -v dpkg-query >/dev/null; then
+    owner=$(dpkg-query -S "$(readlink -f "$path")" 2>/dev/null | head -n 1 | cut -d: -f1 || true)
+    if [[ -n $owner && -r /usr/share/doc/$owner/copyright ]]; then
+      cp -L "/usr/share/doc/$owner/copyright" "$tree/licences/$owner"
+    fi
+  fi
+done
+
+# Where the scripts look for the program.
+mkdir "$tree/build"
+ln -s ../bin/minrnn "$tree/build/minrnn"
+for part in plots scripts README.md LICENSE; do
+  if [[ -e $part ]]; then cp -r "$part" "$tree/"; fi
+done
+for part in results/paper results/reference; do
+  if [[ -d $part ]]; then cp -r "$part" "$tree/results/"; fi
+done
+mkdir -p dist
+tar -C "$build/tree" --sort=name --owner=0 --group=0 --numeric-owner \
+  -czf dist/minrnn-bundle.tar.gz minrnn-bundle
+echo "dist/minrnn-bundle.tar.gz: $(du -h dist/minrnn-bundle.tar.gz | cut -f1)"

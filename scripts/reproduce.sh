@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# reproduce.sh — runs the experiments of a profile, then draws the figures. SPDX-License-Identifier: MIT
+#
+#   scripts/reproduce.sh [PROFILE]
+#
+# PROFILE is smoke, cpu (the default) or paper: a file scripts/experiments/profile_<PROFILE>.txt with one
+# run per line, the arguments of `minrnn train`: an experiment file beside it, then --key=value.
+# Finished runs are skipped, interrupted ones resumed. After a failed run the others go on; the failed ones
+# are named at the end, and the exit code is 1. Environment:
+#   MINRNN    the program, default build/minrnn
+#   RESULTS   folder of runs/ and figures/, default results
+#   PARALLEL  runs side by side, default 1; with more than one, each has one thread
+#   FORCE=1   run again what is finished
+set -uo pipefail
+export LC_ALL=C.UTF-8
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+profile=${1:-${PROFILE:-cpu}}
+minrnn=${MINRNN:-$root/${BUILD:-build}/minrnn}
+results=${RESULTS:-$root/results}
+parallel=${PARALLEL:-1}
+experiments=$root/scripts/experiments
+list=$experiments/profile_$profile.txt
+runs=$results/runs/$profile
+
+refuse()
+{
+  echo "reproduce: $*" >&2
+  exit 2
+}
+
+if [ ! -f "$list" ]; then
+  known=$(cd "$experiments" && printf '%s\n' profile_*.txt | sed 's/^profile_//; s/\.txt$//' | paste -sd ' ')
+  refuse "no profile named '$profile'; there are: $known"
+fi
+[ -x "$minrnn" ] || refuse "the program $minrnn is missing; make build makes it"
+case $parallel in
+  '' | *[!0-9]* | 0) refuse "PARALLEL=$parallel is not a number of runs, 1 or more" ;;
+esac
+
+# A run is named after its line: "x.cfg --model=gru --layers=2" is x-gru-layers2.
+name_of()
+{
+  local word name
+  name=$(basename "$1" .cfg)
+  shift
+  for word in "$@"; do
+    case $word in
+      --model=*) name=$name-${word#--model=} ;;
+      *) word=${word#--} && name=$name-${word%%=*}${word#*=} ;;
+    esac
+  done
+  printf '%s' "$name" | tr -c 'A-Za-z0-9_.+-' '_'
+}
+
+mkdir -p "$runs" || refuse "cannot make the folder $runs"
+state=$(mktemp -d) || refuse "cannot make a temporary folder"
+# Runs in the background do not get the terminal's interrupt, so it is handed on.
+# shellcheck disable=SC2317
+stop()
+{
+  trap - INT TERM
+  jobs -p | xargs -r kill 2> /dev/null
+  wait
+  echo "reproduce: stopped; the same command goes on from here" >&2
+  exit 130
+}
+trap stop INT TERM
+trap 'rm -rf "$state"' EXIT
+
+mapfile -t lines < <(sed 's/#.*//; s/[[:space:]]*$//; s/^[[:space:]]*//; /^$/d' "$list")
+total=${#lines[@]}
+[ "$total" -gt 0 ] || refuse "$list names no run"
+names=()
+started=$SECONDS
+
+# How to start the run whose file is $1: minrnn skips a complete run and goes on with an interrupted one
+# when told to resume. A failed run, or what is left of one, is started again.
+mode_of()
+{
+  local status
+  if [ "${FORCE:-0}" != 0 ]; then
+    echo --force
+  elif [ -e "$1" ]; then
+    status=$("$minrnn" table summary "$1" --format=tsv |
+      awk -F'\t' 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i } NR == 2 { print $at["status"] }')
+    if [ "$status" = complete ]; then echo --resume; else echo --force; fi
+  elif [ -e "$1.part" ]; then
+    echo --resume
+  elif [ -e "${1%.h5}.last.ckpt" ] || [ -e "${1%.h5}.best.ckpt" ]; then
+    echo --force
+  fi
+}
+
+# Runs line $1 as run $2; its exit code goes to $state/$1.
+train()
+{
+  local number=$1 name=$2 mode code
+  shift 2
+  mode=$(mode_of "$runs/$name.h5")
+  "$minrnn" train "$@" "--out=$runs/$name.h5" ${mode:+"$mode"}
+  code=$?
+  echo "$code" > "$state/$number"
+  [ "$parallel" -eq 1 ] || echo "run $((number + 1)) of $total: $name ended with exit code $code"
+}
+
+for i in "${!lines[@]}"; do
+  read -ra words <<< "${lines[$i]}"
+  names[i]=$(name_of "${words[@]}")
+  words[0]=$experiments/${words[0]}
+  echo "run $((i + 1)) of $total: ${names[$i]}"
+  if [ "$parallel" -eq 1 ]; then
+    train "$i" "${names[$i]}" "${words[@]}"
+  else
+    while [ "$(jobs -rp | wc -l)" -ge "$parallel" ]; do wait -n; done
+    train "$i" "${names[$i]}" "${words[@]}" --threads=1 --quiet &
+  fi
+done
+wait
+
+failed=()
+for i in "${!names[@]}"; do
+  [ "$(cat "$state/$i" 2> /dev/null)" = 0 ] || failed+=("${names[$i]}")
+done
+
+echo "reproduce: $((total - ${#failed[@]})) of $total runs are complete after $((SECONDS - started)) s, in $runs"
+code=0
+MINRNN=$minrnn RESULTS=$results "$root/scripts/figures.sh" "$profile" || code=1
+if [ ${#failed[@]} -gt 0 ]; then
+  printf 'reproduce: failed: %s\n' "${failed[@]}" >&2
+  code=1
+fi
+exit $code

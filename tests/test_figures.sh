@@ -1,0 +1,150 @@
+#!/usr/bin/env bash
+# test_figures.sh — draws figures from made-up tables and tries to catch missing, empty or wrong ones.
+# labels: unit
+# SPDX-License-Identifier: MIT
+set -euo pipefail
+root=${MINRNN_SOURCE_DIR:-$(cd "$(dirname "$0")/.." && pwd)}
+command -v gnuplot > /dev/null || { echo "gnuplot is missing: skipped"; exit 77; }
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+unset PROFILE
+export MINRNN=$tmp/minrnn RESULTS=$tmp/results
+
+fail()
+{
+  echo "FAILED: $*" >&2
+  exit 1
+}
+
+# A program that knows only `table summary` and `table eval`, from files.
+cat > "$MINRNN" << EOF
+#!/bin/sh
+[ "\$1" = table ] && cat "$tmp/\$2.tsv"
+exit \$(cat "$tmp/table_code" 2> /dev/null || echo 0)
+EOF
+chmod +x "$MINRNN"
+
+# One run per line of input: model, layers, seed, status, test accuracy.
+make_tables()
+{
+  rm -rf "$RESULTS"
+  mkdir -p "$RESULTS/runs/made_up"
+  awk -v OFS='\t' -v summary="$tmp/summary.tsv" -v eval="$tmp/eval.tsv" -v runs="$RESULTS/runs/made_up" '
+    BEGIN {
+      print "run", "experiment", "task", "model", "length", "width", "layers", "batch", "seed", "device", "math", \
+        "steps", "status", "test_accuracy_best", "test_loss_best", "seconds" > summary
+      print "run", "model", "layers", "seed", "step", "split", "loss", "accuracy" > eval
+    }
+    {
+      run = $1 "-" $2 "-" $3
+      printf "" > (runs "/" run ".h5")
+      print run, "made_up", "selective_copy", $1, 64, 64, $2, 32, $3, "cpu", "f32", 400, $4, $5, 0.1, 12 > summary
+      for (step = 0; step <= 400; step += 50)
+        print run, $1, $2, $3, step, "valid", 2.6 * exp(-step / 100), $5 * step / 400 > eval
+      print run, $1, $2, $3, 400, "test", 0.1, $5 > eval
+    }'
+}
+
+figure_is_good() # NAME
+{
+  local png=$RESULTS/figures/$1.png svg=$RESULTS/figures/$1.svg
+  [ "$(head -c 8 "$png" | od -An -tx1 | tr -d ' \n')" = 89504e470d0a1a0a ] || fail "$1.png is no PNG"
+  [ "$(wc -c < "$png")" -gt 20000 ] || fail "$1.png is nearly empty: $(wc -c < "$png") bytes"
+  grep -q '<svg ' "$svg" || fail "$1.svg is no SVG"
+  tail -n 2 "$svg" | grep -q '</svg>' || fail "$1.svg is cut off"
+  grep -q 'Selective copying' "$svg" || fail "$1.svg has no title"
+}
+
+# The value in column $2 of the line of table $1 where column 'model' is $3 (and 'layers' is $4).
+cell()
+{
+  awk -F'\t' -v name="$2" -v model="$3" -v layers="${4:-}" '
+    NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+    NF && $at["model"] == model && (layers == "" || $at["layers"] == layers) { print $at[name] }' \
+    "$RESULTS/figures/data/$1.tsv"
+}
+
+heading_is() # TABLE WORDS
+{
+  local want
+  want=$(tr ' ' '\t' <<< "$2")
+  [ "$(head -n 1 "$RESULTS/figures/data/$1.tsv")" = "$want" ] || fail "$1.tsv has another heading than: $2"
+}
+
+echo "all figures and tables of a full set of runs are made"
+make_tables << 'EOF'
+mingru 3 1 complete 0.98
+mingru 3 2 complete 0.96
+minlstm 3 1 complete 0.95
+gru 3 1 complete 0.99
+lstm 3 1 complete 0.40
+mingru 1 1 complete 0.30
+mingru 2 1 complete 0.90
+minlstm 1 1 complete 0.35
+own_cell 3 1 complete 0.50
+gru 1 1 failed 0.77
+EOF
+said=$("$root/scripts/figures.sh" made_up 2>&1) || fail "figures.sh: $said"
+grep -qi warning <<< "$said" && fail "gnuplot warns: $said"
+for name in curves models layers; do figure_is_good "selective_copy_$name"; done
+heading_is models "row model label seeds ours_percent ours_deviation_percent paper_percent paper_deviation_percent certainty"
+heading_is layers "model layers seeds accuracy_percent deviation_percent"
+heading_is curves "model step rows accuracy_percent loss"
+
+echo "seeds are averaged, failed runs left out, published numbers stand beside ours"
+[ "$(cell models ours_percent mingru)" = 97 ] || fail "mean of two seeds: $(cell models ours_percent mingru)"
+[ "$(cell models ours_deviation_percent mingru)" = 1.41421 ] || fail "deviation of two seeds"
+[ "$(cell models ours_deviation_percent gru)" = nan ] || fail "a single seed has no deviation"
+[ "$(cell models paper_percent mingru)" = 99.5 ] || fail "published value of minGRU"
+[ "$(cell models certainty minlstm)" = S ] || fail "certainty of minLSTM"
+[ "$(cell models ours_percent s4)" = nan ] || fail "S4 was not trained here"
+[ "$(cell layers accuracy_percent mingru 2)" = 90 ] || fail "minGRU with two layers"
+[ -z "$(cell layers accuracy_percent gru 1)" ] || fail "a failed run is drawn"
+[ "$(cell models ours_percent own_cell)" = 50 ] || fail "a model that style.gp does not list is missing"
+[ "$(cell curves step lstm | sort -n | tail -n 1)" = 400 ] || fail "curve of the LSTM"
+grep -q 'different setting' "$RESULTS/figures/data/published.txt" || fail "the caption hides the other setting"
+
+echo "each figure script runs alone"
+for script in "$root"/plots/fig_*.gp; do
+  (cd "$root" && gnuplot -e "data = '$RESULTS/figures/data'; set terminal svg; set output '$tmp/alone.svg'" "$script")
+  [ "$(wc -c < "$tmp/alone.svg")" -gt 5000 ] || fail "$script alone draws nothing"
+  rm "$tmp/alone.svg"
+done
+
+echo "missing models are left out, and the newest profile is taken when none is named"
+make_tables << 'EOF'
+minlstm 2 1 complete 0.80
+EOF
+"$root/scripts/figures.sh" > /dev/null
+for name in curves models layers; do figure_is_good "selective_copy_$name"; done
+[ -z "$(cell layers accuracy_percent mingru)" ] || fail "minGRU was not trained"
+[ "$(cell models ours_percent minlstm)" = 80 ] || fail "minLSTM was trained"
+
+echo "a run file that cannot be read does not stop the others"
+echo 1 > "$tmp/table_code"
+"$root/scripts/figures.sh" made_up > /dev/null || fail "exit code $?"
+figure_is_good selective_copy_curves
+rm "$tmp/table_code"
+
+echo "without runs there is one clear sentence and no figure"
+make_tables < /dev/null
+if said=$("$root/scripts/figures.sh" made_up 2>&1); then fail "no runs, but exit code 0"; fi
+grep -q 'no finished run' <<< "$said" || fail "unclear: $said"
+[ "$(wc -l <<< "$said")" = 1 ] || fail "more than one line: $said"
+[ ! -e "$RESULTS/figures/selective_copy_curves.png" ] || fail "a figure of nothing"
+
+echo "only failed runs are said to be no runs"
+make_tables <<< 'mingru 3 1 failed 0.5'
+if said=$("$root/scripts/figures.sh" made_up 2>&1); then fail "failed runs only, but exit code 0"; fi
+grep -q 'no run in' <<< "$said" || fail "unclear: $said"
+
+echo "published numbers are tables of numbers with a certainty"
+for table in "$root"/results/paper/*.tsv; do
+  awk -F'\t' '
+    /^#/ { next }
+    !n { n = NF; for (i = 1; i <= NF; i++) at[$i] = i; if (!("certainty" in at) || !("source" in at)) bad = 1; next }
+    NF != n || $at["certainty"] !~ /^[VTSIM]$/ || $at["source"] == "" { bad = 1 }
+    { rows++ }
+    END { exit bad || !rows }' "$table" || fail "$table is not in order"
+done
+echo "ok"

@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# test_reproduce.sh — runs profiles with a stand-in for minrnn and tries to lose, repeat or hide runs.
+# labels: unit
+# SPDX-License-Identifier: MIT
+set -euo pipefail
+root=${MINRNN_SOURCE_DIR:-$(cd "$(dirname "$0")/.." && pwd)}
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+unset PROFILE FORCE PARALLEL
+
+fail()
+{
+  echo "FAILED: $*" >&2
+  exit 1
+}
+
+# The scripts in a tree of their own, with a profile of three runs and figures that only say so.
+mkdir -p "$tmp/scripts/experiments"
+cp "$root/scripts/reproduce.sh" "$tmp/scripts/"
+cat > "$tmp/scripts/figures.sh" << 'EOF'
+#!/bin/sh
+echo "drawing $1"
+EOF
+chmod +x "$tmp/scripts/figures.sh"
+cat > "$tmp/scripts/experiments/profile_three.txt" << 'EOF'
+# a comment, and an empty line
+
+a.cfg --model=gru --layers=2   # another comment
+a.cfg --model=bad
+a.cfg --model=lstm --a.key=x/y
+EOF
+export MINRNN=$tmp/minrnn RESULTS=$tmp/results
+cat > "$MINRNN" << EOF
+#!/bin/sh
+echo "\$*" >> "$tmp/calls"
+case "\$*" in *--model=bad*) echo "no such model" >&2; exit 2 ;; esac
+for word in "\$@"; do case \$word in --out=*) out=\${word#--out=} ;; esac; done
+if [ "\$1" = table ]; then printf 'run\tstatus\n%s\t%s\n' "\$3" "\$(cat "\$3")"; exit; fi
+case "\$*" in *--model=fails*) echo failed > "\$out"; exit 1 ;; esac
+echo complete > "\$out"
+EOF
+chmod +x "$MINRNN"
+
+for parallel in 1 2; do
+  echo "a failed run does not stop the others and is named at the end (PARALLEL=$parallel)"
+  rm -rf "$RESULTS" "$tmp/calls"
+  code=0
+  said=$(PARALLEL=$parallel "$tmp/scripts/reproduce.sh" three 2>&1) || code=$?
+  [ "$code" = 1 ] || fail "exit code $code instead of 1: $said"
+  [ "$(grep -c ^train "$tmp/calls")" = 3 ] || fail "not three runs: $(cat "$tmp/calls")"
+  [ "$(tail -n 1 <<< "$said")" = "reproduce: failed: a-bad" ] || fail "the failed run is not named last: $said"
+  grep -q 'run 3 of 3: a-lstm-a.keyx_y' <<< "$said" || fail "no progress: $said"
+  grep -q '2 of 3 runs are complete' <<< "$said" || fail "no count: $said"
+  grep -q 'drawing three' <<< "$said" || fail "no figures: $said"
+  [ -e "$RESULTS/runs/three/a-gru-layers2.h5" ] || fail "no run file: $(ls "$RESULTS/runs/three")"
+done
+[ "$(grep -c -- '--threads=1' "$tmp/calls")" = 3 ] || fail "runs side by side take more than one thread"
+grep -q -- "train $tmp/scripts/experiments/a.cfg --model=gru --layers=2 .*--out=.*/a-gru-layers2.h5\$" "$tmp/calls" ||
+  fail "arguments: $(cat "$tmp/calls")"
+
+last_call() # OF THE RUN
+{
+  grep "^train .*/$1.h5" "$tmp/calls" | tail -n 1
+}
+
+echo "finished runs are left to minrnn to skip, interrupted ones go on, failed ones start again"
+sed -i 's/bad/fails/' "$tmp/scripts/experiments/profile_three.txt"
+if "$tmp/scripts/reproduce.sh" three > /dev/null 2>&1; then fail "exit code 0 with a failed run"; fi
+[[ $(last_call a-fails) != *--force ]] || fail "first start: $(last_call a-fails)"
+rm "$RESULTS/runs/three/a-lstm-a.keyx_y.h5"
+touch "$RESULTS/runs/three/a-lstm-a.keyx_y.h5.part"
+if "$tmp/scripts/reproduce.sh" three > /dev/null 2>&1; then fail "exit code 0 with a failed run"; fi
+[[ $(last_call a-gru-layers2) == *--resume ]] || fail "finished: $(last_call a-gru-layers2)"
+[[ $(last_call a-lstm-a.keyx_y) == *--resume ]] || fail "interrupted: $(last_call a-lstm-a.keyx_y)"
+[[ $(last_call a-fails) == *--force ]] || fail "failed: $(last_call a-fails)"
+
+echo "without a failed run the exit code is 0, and FORCE=1 starts afresh"
+sed -i '/fails/d' "$tmp/scripts/experiments/profile_three.txt"
+rm "$tmp/calls"
+FORCE=1 "$tmp/scripts/reproduce.sh" three > /dev/null || fail "exit code $? instead of 0"
+[ "$(grep -c -- '--force' "$tmp/calls")" = 2 ] || fail "FORCE=1 does not reach minrnn"
+
+echo "failing figures are a failure"
+printf '#!/bin/sh\nexit 1\n' > "$tmp/scripts/figures.sh"
+if "$tmp/scripts/reproduce.sh" three > /dev/null 2>&1; then fail "exit code 0 without figures"; fi
+
+echo "wrong use is one sentence and exit code 2"
+refused() # WORDS OF THE SENTENCE, COMMAND ...
+{
+  local want=$1 said code=0
+  shift
+  said=$("$@" 2>&1) || code=$?
+  [ "$code" = 2 ] || fail "exit code $code instead of 2: $said"
+  grep -q "$want" <<< "$said" || fail "unclear: $said"
+}
+refused "no profile named 'four'; there are: three" "$tmp/scripts/reproduce.sh" four
+refused 'PARALLEL=x' env PARALLEL=x "$tmp/scripts/reproduce.sh" three
+
+echo "the profiles of the project name experiment files that exist, and no run twice"
+for profile in "$root"/scripts/experiments/profile_*.txt; do
+  while read -r file _; do
+    [ -f "$root/scripts/experiments/$file" ] || fail "$profile names $file, which is missing"
+  done < <(sed 's/#.*//; /^[[:space:]]*$/d' "$profile")
+  twice=$(sed 's/#.*//; /^[[:space:]]*$/d' "$profile" | sort | uniq -d)
+  [ -z "$twice" ] || fail "$profile names a run twice: $twice"
+done
+echo "ok"
