@@ -15,9 +15,9 @@ static const int64_t sizes[] = {1, 7, 64, 8192, 8193, 20000};
 enum { N_SLOTS = sizeof sizes / sizeof *sizes, NO_DECAY = 2, MAX_SIZE = 20000 };
 
 #ifdef MR_REAL_IS_DOUBLE
-static const double rtol = 1e-12, atol = 1e-14;
+static const double rel_tol = 1e-12, abs_tol = 1e-14;
 #else
-static const double rtol = 2e-5, atol = 2e-6; /* 20 steps of some ten roundings each */
+static const double rel_tol = 2e-5, abs_tol = 2e-6; /* 20 steps of some ten roundings each */
 #endif
 
 static const mr_optim_rule plain = {.lr = 0.01,
@@ -154,7 +154,7 @@ static void assert_view(const mr_view *view, const double *want, int64_t n)
   static double got[MAX_SIZE];
   const mr_real *x = view->data;
   for (int64_t i = 0; i < n; i++) got[i] = (double)x[i];
-  assert_close_double(got, want, n, rtol, atol);
+  assert_close_double(got, want, n, rel_tol, abs_tol);
 }
 
 static void follow_twin(const mr_optim_rule *r, double size, const bool *given)

@@ -81,8 +81,8 @@ run_all tasks/README.md task=recall_first
 build/minrnn table summary results/runs/*.h5 --format=tsv > "$tmp/summary"
 [ "$(grep -cw complete "$tmp/summary")" = 2 ] || fail "not two complete runs: $(cat "$tmp/summary")"
 
-echo "the example task is learnt: far above the 1/8 of guessing"
+echo "the example task is learnt: nine of ten answers are right, guessing gives one of eight"
 awk -F'\t' 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
   $at["task"] == "recall_first" { accuracy = $at["test_accuracy_best"] }
-  END { print "  accuracy " accuracy; exit !(accuracy > 0.5) }' "$tmp/summary" || fail "the example does not learn"
+  END { print "  accuracy " accuracy; exit !(accuracy > 0.9) }' "$tmp/summary" || fail "the example does not learn"
 echo "ok"

@@ -135,9 +135,9 @@ static mr_status load_configs(configs *k, const arguments *a)
 static void json_spread(mr_json *j, const char *key, const mr_bench_stat *s)
 {
   mr_json_object_open(j, key);
-  mr_json_field_num(j, "p10", s->p10 * 1e-6);
-  mr_json_field_num(j, "p90", s->p90 * 1e-6);
-  mr_json_field_num(j, "min", s->min * 1e-6);
+  mr_json_field_num(j, "p10", s->p10 / 1e6);
+  mr_json_field_num(j, "p90", s->p90 / 1e6);
+  mr_json_field_num(j, "min", s->min / 1e6);
   mr_json_object_close(j);
 }
 
@@ -154,10 +154,10 @@ static void print_json(const mr_bench_row *r)
   mr_json_field_int(&j, "layers", c->layers);
   mr_json_field_str(&j, "device", c->device);
   mr_json_field_str(&j, "math", c->math);
-  mr_json_field_num(&j, "mixer_fwd_ms", t[MR_BENCH_FWD].median * 1e-6);
-  mr_json_field_num(&j, "mixer_bwd_ms", t[MR_BENCH_BWD].median * 1e-6);
-  mr_json_field_num(&j, "mixer_gemm_ms", t[MR_BENCH_GEMM].median * 1e-6);
-  mr_json_field_num(&j, "step_ms", t[MR_BENCH_STEP].median * 1e-6);
+  mr_json_field_num(&j, "mixer_fwd_ms", t[MR_BENCH_FWD].median / 1e6);
+  mr_json_field_num(&j, "mixer_bwd_ms", t[MR_BENCH_BWD].median / 1e6);
+  mr_json_field_num(&j, "mixer_gemm_ms", t[MR_BENCH_GEMM].median / 1e6);
+  mr_json_field_num(&j, "step_ms", t[MR_BENCH_STEP].median / 1e6);
   mr_json_field_int(&j, "planned_bytes", r->planned_bytes);
   mr_json_field_int(&j, "device_bytes", r->device_bytes);
   mr_json_field_int(&j, "samples", r->samples);
@@ -183,9 +183,9 @@ static void print_text(const mr_bench_row *row, int n)
     const mr_bench_row *r = &row[i];
     const mr_bench_stat *t = r->time;
     printf("%-18s %12.3f %12.3f %12.3f %12.3f %8.3f %12.1f %12.1f %8lld\n", r->config->model,
-           t[MR_BENCH_FWD].median * 1e-6, t[MR_BENCH_BWD].median * 1e-6,
-           t[MR_BENCH_GEMM].median * 1e-6, t[MR_BENCH_STEP].median * 1e-6, r->gemm_ratio,
-           (double)r->planned_bytes * 1e-6, (double)r->device_bytes * 1e-6, (long long)r->samples);
+           t[MR_BENCH_FWD].median / 1e6, t[MR_BENCH_BWD].median / 1e6,
+           t[MR_BENCH_GEMM].median / 1e6, t[MR_BENCH_STEP].median / 1e6, r->gemm_ratio,
+           (double)r->planned_bytes / 1e6, (double)r->device_bytes / 1e6, (long long)r->samples);
   }
   printf("\nratio: (mixer fwd + mixer bwd) / products\n");
 }

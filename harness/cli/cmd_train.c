@@ -25,6 +25,15 @@ static int help(void)
   return MR_EXIT_DONE;
 }
 
+/* The keys alone, as the table in README.md. */
+static int help_markdown(void)
+{
+  const mr_owner *owner;
+  int n = mr_option_owners(&owner);
+  mr_config_help(stdout, owner, n, 1);
+  return MR_EXIT_DONE;
+}
+
 /* ---- The result ----------------------------------------------------------------------------- */
 
 static mr_status json_number(void *ctx, const char *name, double value)
@@ -72,7 +81,7 @@ static void print_text(const mr_train_result *r)
 typedef struct arguments {
   mr_cli_settings settings;
   mr_train_opts opts;
-  bool json, help;
+  bool json, help, markdown;
 } arguments;
 
 static mr_status parse(arguments *a, int argc, char **argv)
@@ -81,6 +90,8 @@ static mr_status parse(arguments *a, int argc, char **argv)
   for (int i = 1; i < argc; i++) {
     if (mr_cli_flag(argv[i], "help"))
       a->help = true;
+    else if (mr_cli_flag(argv[i], "help=markdown"))
+      a->markdown = true;
     else if (mr_cli_flag(argv[i], "quiet"))
       a->opts.quiet = true;
     else if (mr_cli_flag(argv[i], "json"))
@@ -123,7 +134,7 @@ int mr_cmd_train(int argc, char **argv)
   if (st != MR_OK)
     code = mr_cli_fail(st);
   else
-    code = a.help ? help() : train(&a);
+    code = a.markdown ? help_markdown() : a.help ? help() : train(&a);
   mr_free(line);
   mr_free(a.settings.word);
   return code;

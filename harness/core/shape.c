@@ -30,12 +30,10 @@ static int64_t times(int64_t a, int64_t b)
   return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
 }
 
-/* Product of the first n dimensions. A zero is looked for first, so that it wins over overflow. */
+/* Product of the first n dimensions. */
 static int64_t product(const mr_shape *s, int32_t n)
 {
   int64_t count = 1;
-  for (int32_t i = 0; i < n; i++)
-    if (s->dim[i] == 0) return 0;
   for (int32_t i = 0; i < n; i++) count = times(count, s->dim[i]);
   return count;
 }

@@ -200,7 +200,7 @@ static mr_status log_result(mr_log *log, const mr_bench_row *r)
   static const char *const name[MR_N_BENCH_TIMES] = {"mixer_fwd_ms", "mixer_bwd_ms",
                                                      "mixer_gemm_ms", "step_ms"};
   for (int k = 0; k < MR_N_BENCH_TIMES; k++)
-    MR_CHECK(mr_log_num(log, "result", name[k], r->time[k].median * 1e-6));
+    MR_CHECK(mr_log_num(log, "result", name[k], r->time[k].median / 1e6));
   MR_CHECK(mr_log_num(log, "result", "gemm_ratio", r->gemm_ratio));
   MR_CHECK(mr_log_num(log, "result", "gemm_flops", r->gemm_flops));
   MR_CHECK(mr_log_int(log, "result", "samples", r->samples));

@@ -138,6 +138,17 @@ static mr_status download(mr_backend *be, const mr_tape *t, mr_val v, void *host
   return be->api->download(be, host, view.data, mr_bytes(&view.shape, view.dtype));
 }
 
+static mr_status zero_states(cut *k)
+{
+  mr_view in;
+  for (int64_t l = 0; l < k->s->c->layers; l++)
+    for (int i = 0; i < k->state[l].n; i++) {
+      MR_CHECK(mr_tape_view(k->tape, k->state[l].in[i], &in));
+      MR_CHECK(k->s->be->api->fill(k->s->be, in.data, 0, mr_bytes(&in.shape, in.dtype)));
+    }
+  return MR_OK;
+}
+
 /* Sets every carried state: to the start of a sequence, or to where the last stretch ended. */
 static mr_status carry(cut *k, bool start)
 {
@@ -200,13 +211,8 @@ static mr_status run_cut(cut *k)
   MR_CHECK(mr_tape_tick(s->tape, 0, false));
   MR_CHECK(mr_tape_forward(s->tape));
   MR_CHECK(download(s->be, s->tape, s->net.y, k->whole));
-  /* A first pass only to learn the initial state, which may be a function of parameters. */
-  for (int64_t l = 0; l < s->c->layers; l++)
-    for (int i = 0; i < k->state[l].n; i++) {
-      mr_view in;
-      MR_CHECK(mr_tape_view(k->tape, k->state[l].in[i], &in));
-      MR_CHECK(s->be->api->fill(s->be, in.data, 0, mr_bytes(&in.shape, in.dtype)));
-    }
+  MR_CHECK(zero_states(k));
+  /* A first pass only to learn the initial states, which may be functions of parameters. */
   MR_CHECK(feed_stretch(k, 0));
   MR_CHECK(mr_tape_forward(k->tape));
   for (int64_t from = 0; from < s->info.T; from += k->T) {

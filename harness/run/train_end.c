@@ -41,7 +41,7 @@ static mr_status final_scores(mr_training *t)
   mr_train_result *r = t->r;
   r->steps = t->now.step;
   r->best_step = t->now.best_step;
-  r->seconds = (double)t->now.wall_ns * 1e-9;
+  r->seconds = (double)t->now.wall_ns / 1e9;
   r->n_metrics = t->info.n_metrics;
   memcpy(r->metric, t->info.metric, sizeof r->metric);
   MR_CHECK(

@@ -36,17 +36,28 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
 static void forward(mr_act_kind kind, int64_t n, const mr_real *restrict x, mr_real *restrict y)
 {
   switch (kind) {
-  case MR_SIGMOID: EACH(mr_sigmoid1(x[i]));
-  case MR_TANH: EACH(mr_tanh1(x[i]));
-  case MR_RELU: EACH(x[i] < 0 ? 0 : x[i]);
-  case MR_EXP: EACH(mr_exp1(x[i]));
-  case MR_GELU: EACH(mr_gelu1(x[i]));
-  case MR_SILU: EACH(mr_silu1(x[i]));
-  case MR_SOFTPLUS: EACH(mr_softplus1(x[i]));
-  case MR_G: EACH(mr_g1(x[i]));
-  case MR_LOG_G: EACH(mr_log_g1(x[i]));
-  case MR_LOG: EACH(mr_log1(x[i]));
-  default: break;
+  case MR_SIGMOID:
+    EACH(mr_sigmoid1(x[i]));
+  case MR_TANH:
+    EACH(mr_tanh1(x[i]));
+  case MR_RELU:
+    EACH(x[i] < 0 ? 0 : x[i]);
+  case MR_EXP:
+    EACH(mr_exp1(x[i]));
+  case MR_GELU:
+    EACH(mr_gelu1(x[i]));
+  case MR_SILU:
+    EACH(mr_silu1(x[i]));
+  case MR_SOFTPLUS:
+    EACH(mr_softplus1(x[i]));
+  case MR_G:
+    EACH(mr_g1(x[i]));
+  case MR_LOG_G:
+    EACH(mr_log_g1(x[i]));
+  case MR_LOG:
+    EACH(mr_log1(x[i]));
+  default:
+    break;
   }
 }
 #undef EACH
@@ -61,17 +72,28 @@ static void backward(mr_act_kind kind, int64_t n, const mr_real *v, const mr_rea
                      mr_real *dx)
 {
   switch (kind) {
-  case MR_SIGMOID: EACH(v[i] * (1 - v[i]));
-  case MR_TANH: EACH(1 - v[i] * v[i]);
-  case MR_RELU: EACH((mr_real)(v[i] > 0));
-  case MR_EXP: EACH(v[i]);
-  case MR_GELU: EACH(mr_dgelu1(v[i]));
-  case MR_SILU: EACH(mr_dsilu1(v[i]));
-  case MR_SOFTPLUS: EACH(mr_sigmoid1(v[i]));
-  case MR_G: EACH(mr_dg1(v[i]));
-  case MR_LOG_G: EACH(mr_dlog_g1(v[i]));
-  case MR_LOG: EACH(1 / v[i]);
-  default: break;
+  case MR_SIGMOID:
+    EACH(v[i] * (1 - v[i]));
+  case MR_TANH:
+    EACH(1 - v[i] * v[i]);
+  case MR_RELU:
+    EACH((mr_real)(v[i] > 0));
+  case MR_EXP:
+    EACH(v[i]);
+  case MR_GELU:
+    EACH(mr_dgelu1(v[i]));
+  case MR_SILU:
+    EACH(mr_dsilu1(v[i]));
+  case MR_SOFTPLUS:
+    EACH(mr_sigmoid1(v[i]));
+  case MR_G:
+    EACH(mr_dg1(v[i]));
+  case MR_LOG_G:
+    EACH(mr_dlog_g1(v[i]));
+  case MR_LOG:
+    EACH(1 / v[i]);
+  default:
+    break;
   }
 }
 #undef EACH

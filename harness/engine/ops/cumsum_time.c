@@ -60,8 +60,8 @@ mr_status cumsum_time_bwd_cpu(mr_backend *be, const mr_call *c)
   return MR_OK;
 }
 
-const mr_op mr_cumsum_time_op = {"cumsum_time", 1, 1, 0, infer, MR_TWIN(cumsum_time, fwd),
-                                 MR_TWIN(cumsum_time, bwd)};
+const mr_op mr_cumsum_time_op = {
+    "cumsum_time", 1, 1, 0, infer, MR_TWIN(cumsum_time, fwd), MR_TWIN(cumsum_time, bwd)};
 
 mr_val mr_cumsum_time(mr_tape *t, mr_val x)
 {

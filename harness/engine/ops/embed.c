@@ -35,8 +35,10 @@ mr_status embed_fwd_cpu(mr_backend *be, const mr_call *c)
   MR_PARALLEL_FOR(be, MR_WORTH(n * d))
   for (int64_t i = 0; i < n; i++) {
     const bool known = token[i] >= 0 && token[i] < vocab;
-    if (known) memcpy(y + i * d, table + token[i] * d, bytes);
-    else memset(y + i * d, 0, bytes);
+    if (known)
+      memcpy(y + i * d, table + token[i] * d, bytes);
+    else
+      memset(y + i * d, 0, bytes);
   }
   return MR_OK;
 }

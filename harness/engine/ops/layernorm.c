@@ -103,8 +103,8 @@ mr_status layernorm_bwd_cpu(mr_backend *be, const mr_call *c)
   return MR_OK;
 }
 
-const mr_op mr_layernorm_op = {"layernorm", 3, 1, 0, infer, MR_TWIN(layernorm, fwd),
-                               MR_TWIN(layernorm, bwd)};
+const mr_op mr_layernorm_op = {
+    "layernorm", 3, 1, 0, infer, MR_TWIN(layernorm, fwd), MR_TWIN(layernorm, bwd)};
 
 mr_val mr_layernorm(mr_tape *t, mr_val x, const char *name)
 {

@@ -92,7 +92,11 @@ mr_status logcumsumexp_time_bwd_cpu(mr_backend *be, const mr_call *c)
   return MR_OK;
 }
 
-const mr_op mr_logcumsumexp_time_op = {"logcumsumexp_time", 1, 1, 0, infer,
+const mr_op mr_logcumsumexp_time_op = {"logcumsumexp_time",
+                                       1,
+                                       1,
+                                       0,
+                                       infer,
                                        MR_TWIN(logcumsumexp_time, fwd),
                                        MR_TWIN(logcumsumexp_time, bwd)};
 

@@ -88,8 +88,8 @@ mr_status rmsnorm_bwd_cpu(mr_backend *be, const mr_call *c)
   return MR_OK;
 }
 
-const mr_op mr_rmsnorm_op = {"rmsnorm", 2, 1, 0, infer, MR_TWIN(rmsnorm, fwd),
-                             MR_TWIN(rmsnorm, bwd)};
+const mr_op mr_rmsnorm_op = {
+    "rmsnorm", 2, 1, 0, infer, MR_TWIN(rmsnorm, fwd), MR_TWIN(rmsnorm, bwd)};
 
 mr_val mr_rmsnorm(mr_tape *t, mr_val x, const char *name)
 {

@@ -92,12 +92,8 @@ mr_status scan_bwd_cpu(mr_backend *be, const mr_call *c)
   const mr_shape *s = &c->dout[0].shape;
   const int64_t T = s->dim[1], H = s->dim[2], lanes = s->dim[0] * H;
   const bool started = MR_GIVEN(c, 2);
-  const gradients all = {MR_DIN(c, 0),
-                         MR_DIN(c, 1),
-                         started ? MR_DIN(c, 2) : NULL,
-                         c->beta[0],
-                         c->beta[1],
-                         started ? c->beta[2] : 0};
+  const gradients all = {MR_DIN(c, 0), MR_DIN(c, 1), started ? MR_DIN(c, 2) : NULL,
+                         c->beta[0],   c->beta[1],   started ? c->beta[2] : 0};
   (void)be;
   MR_PARALLEL(be, MR_WORTH(lanes * T))
   {
@@ -110,8 +106,8 @@ mr_status scan_bwd_cpu(mr_backend *be, const mr_call *c)
       if (q.b != NULL) q.b += at;
       if (q.h0 != NULL) q.h0 += k;
       n = mr_tile(k, to, H);
-      sweep_backward(T, H, n, MR_IN(c, 0) + at, started ? MR_IN(c, 2) + k : NULL,
-                     MR_OUT(c, 0) + at, MR_DOUT(c, 0) + at, &q);
+      sweep_backward(T, H, n, MR_IN(c, 0) + at, started ? MR_IN(c, 2) + k : NULL, MR_OUT(c, 0) + at,
+                     MR_DOUT(c, 0) + at, &q);
     }
   }
   return MR_OK;

@@ -116,8 +116,8 @@ mr_status softmax_xent_bwd_cpu(mr_backend *be, const mr_call *c)
   return MR_OK;
 }
 
-const mr_op mr_softmax_xent_op = {"softmax_xent", 2, 1, 0, infer, MR_TWIN(softmax_xent, fwd),
-                                  MR_TWIN(softmax_xent, bwd)};
+const mr_op mr_softmax_xent_op = {
+    "softmax_xent", 2, 1, 0, infer, MR_TWIN(softmax_xent, fwd), MR_TWIN(softmax_xent, bwd)};
 
 mr_val mr_softmax_xent(mr_tape *t, mr_val logits, mr_val label)
 {
