@@ -41,8 +41,8 @@ check: deps ## formatting, headers, warnings of two compilers, linters, sanitize
 bench: build ## time every model at the standard size
 	@$(BUILD)/minrnn bench --batch=64 --length=512 --width=128 --layers=1
 
-bundle: build ## pack program, libraries, experiments and plots into dist/
-	@cmake --build $(BUILD) --target bundle
+bundle: deps ## pack program, libraries, experiments and plots into dist/
+	@scripts/bundle.sh $(BUILD)/bundle
 
 clean: ## remove what was built; results stay
 	rm -rf $(BUILD) build-check dist

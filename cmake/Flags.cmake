@@ -24,9 +24,12 @@ if(MR_SANITIZE)
   set(sanitize -fsanitize=${MR_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
 endif()
 
+# Places in messages are relative to the source folder.
+set(places -fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=)
+
 add_library(mr_flags INTERFACE)
 target_compile_options(mr_flags INTERFACE
-  "$<$<COMPILE_LANGUAGE:C>:${machine};${maths};${warnings};${sanitize}>")
+  "$<$<COMPILE_LANGUAGE:C>:${machine};${maths};${warnings};${sanitize};${places}>")
 target_compile_definitions(mr_flags INTERFACE _GNU_SOURCE)
 if(MR_SANITIZE)
   target_link_options(mr_flags INTERFACE ${sanitize})

@@ -178,7 +178,7 @@ bool prop_causal(const mr_case *c, mr_backend *be, char *text, size_t n)
   rig r;
   rig_open(&r, c, be);
   rig_forward(&r);
-  mr_real *before[MR_MAX_OUT];
+  mr_real *before[MR_MAX_OUT] = {NULL};
   for (int o = 0; o < c->op->n_out; o++) before[o] = copy_of(&r.out[o]);
   for (int64_t t = 0; t < T && causal; t += c->large ? 17 : 1) {
     bool moved = false;

@@ -18,10 +18,13 @@
 static mr_config config;
 static mr_backend *be;
 static char path[512];
-static const mr_optim_rule rule = {.lr = 0.1, .schedule = MR_CONSTANT, .steps = 10, .beta1 = 0.9,
-                                   .beta2 = 0.99, .eps = 1e-8};
-static const mr_progress place = {.step = 1234567890123, .wall_ns = 5, .tokens = 1LL << 60,
-                                  .best_step = -1, .best_loss = 1.0 / 3};
+static const mr_optim_rule rule = {
+    .lr = 0.1, .schedule = MR_CONSTANT, .steps = 10, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8};
+static const mr_progress place = {.step = 1234567890123,
+                                  .wall_ns = 5,
+                                  .tokens = 1LL << 60,
+                                  .best_step = -1,
+                                  .best_loss = 1.0 / 3};
 
 /* A network of two layers on a learned input, its optimizer, and what both held last. */
 typedef struct net {
@@ -119,7 +122,7 @@ static void assert_refused(const net *w, const mr_optim *o, mr_status status, co
   mr_free(then);
 }
 
-/* ---- Saving and loading ------------------------------------------------------------------------ */
+/* ---- Saving and loading ---------------------------------------------------------------------- */
 
 static void parameters_moments_and_place_come_back_bit_by_bit(void **state)
 {
@@ -170,13 +173,14 @@ static void a_second_save_replaces_the_first(void **state)
   close_net(&b);
 }
 
-/* ---- Refusals ---------------------------------------------------------------------------------- */
+/* ---- Refusals -------------------------------------------------------------------------------- */
 
 static void a_checkpoint_of_another_network_names_model_and_mismatch(void **state)
 {
   (void)state;
   net saved = open_net(1, 5, "out");
-  net wider = open_net(2, 6, "out"), deeper = open_net(2, 5, "tail"), shallow = open_net(2, 5, NULL);
+  net wider = open_net(2, 6, "out"), deeper = open_net(2, 5, "tail"),
+      shallow = open_net(2, 5, NULL);
   assert_ok(mr_checkpoint_save(path, &config, be, saved.t, saved.o, &place));
   assert_refused(&wider, wider.o, MR_ERR_CONFIG, "in.weight is [5,4], this run wants [6,4]");
   assert_refused(&deeper, deeper.o, MR_ERR_CONFIG, "no parameter tail.weight");
@@ -292,7 +296,7 @@ static void a_full_disk_is_told_and_the_old_checkpoint_stays(void **state)
   close_net(&b);
 }
 
-/* ---- Memory ------------------------------------------------------------------------------------ */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 static void without_memory_saving_and_loading_fail_cleanly(void **state)
 {
@@ -329,15 +333,21 @@ static void without_memory_saving_and_loading_fail_cleanly(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(parameters_moments_and_place_come_back_bit_by_bit, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(parameters_alone_load_from_either_kind_of_checkpoint, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(parameters_moments_and_place_come_back_bit_by_bit, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(parameters_alone_load_from_either_kind_of_checkpoint, set_up,
+                                      tear_down),
       cmocka_unit_test_setup_teardown(a_second_save_replaces_the_first, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(a_checkpoint_of_another_network_names_model_and_mismatch, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_checkpoint_of_another_network_names_model_and_mismatch,
+                                      set_up, tear_down),
       cmocka_unit_test_setup_teardown(what_a_checkpoint_lacks_is_named, set_up, tear_down),
       cmocka_unit_test_setup_teardown(numbers_of_another_size_are_refused, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(a_damaged_or_cut_off_checkpoint_is_refused, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(a_full_disk_is_told_and_the_old_checkpoint_stays, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(without_memory_saving_and_loading_fail_cleanly, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_damaged_or_cut_off_checkpoint_is_refused, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(a_full_disk_is_told_and_the_old_checkpoint_stays, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(without_memory_saving_and_loading_fail_cleanly, set_up,
+                                      tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

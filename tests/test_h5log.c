@@ -65,7 +65,7 @@ static const char *attr(const char *file, const char *group, const char *name)
   return text;
 }
 
-/* ---- Round trips ------------------------------------------------------------------------------ */
+/* ---- Round trips ----------------------------------------------------------------------------- */
 
 static void tables_come_back_with_names_units_order_and_values(void **state)
 {
@@ -81,7 +81,8 @@ static void tables_come_back_with_names_units_order_and_values(void **state)
     assert_string_equal(got.table.column[k].name, eval_columns[k].name);
     assert_string_equal(got.table.column[k].unit, eval_columns[k].unit);
   }
-  const double want[] = {100, 1, 0.1, 0.25, 9007199254740991, 1, -INFINITY, 1.0 / 3, 200, 2, NAN, 0};
+  const double want[] = {100, 1, 0.1, 0.25, 9007199254740991, 1, -INFINITY, 1.0 / 3,
+                         200, 2, NAN, 0};
   assert_close_double(got.table.cell, want, 12, 0, 0);
   mr_h5_table_free(&got);
   mr_log_destroy(l);
@@ -179,7 +180,7 @@ static void ops_are_columns_of_text_and_rates(void **state)
   mr_log_destroy(l);
 }
 
-/* ---- For other programs ------------------------------------------------------------------------ */
+/* ---- For other programs ---------------------------------------------------------------------- */
 
 static void counts_are_integers_and_step_is_a_dimension_scale(void **state)
 {
@@ -205,7 +206,8 @@ static void counts_are_integers_and_step_is_a_dimension_scale(void **state)
   assert_string_equal(text, "step");
   assert_ok(mr_h5_get(split, part, "values", text, sizeof text, NULL));
   assert_string_equal(text, "0 train, 1 valid, 2 test");
-  assert_ok(mr_h5_drop(space, mr_h5_drop(loss_type, mr_h5_drop(step_type, MR_OK, part), part), part));
+  assert_ok(
+      mr_h5_drop(space, mr_h5_drop(loss_type, mr_h5_drop(step_type, MR_OK, part), part), part));
   assert_ok(mr_h5_drop(split, mr_h5_drop(loss, mr_h5_drop(step, MR_OK, part), part), part));
   mr_h5_close(file);
   mr_log_destroy(l);
@@ -226,7 +228,7 @@ static void h5dump_opens_the_file_and_shows_its_values(void **state)
   mr_log_destroy(l);
 }
 
-/* ---- The life of a file ------------------------------------------------------------------------ */
+/* ---- The life of a file ---------------------------------------------------------------------- */
 
 static void nothing_is_written_before_the_first_flush(void **state)
 {
@@ -254,7 +256,8 @@ static void a_part_is_interrupted_until_finish_replaces_it(void **state)
   assert_string_equal(attr(path, "/", "reason"), "loss is nan at step 7");
   int year, month, day, hour, minute, second;
   assert_int_equal(sscanf(attr(path, "/", "finished"), "%d-%d-%dT%d:%d:%dZ", &year, &month, &day,
-                          &hour, &minute, &second), 6);
+                          &hour, &minute, &second),
+                   6);
   assert_true(year >= 2024 && month <= 12 && day <= 31 && hour < 24 && minute < 60 && second < 61);
   mr_log_destroy(l);
 }
@@ -288,7 +291,7 @@ static void a_second_sitting_takes_up_rows_and_texts_of_the_first(void **state)
   assert_string_equal(attr(path, "machine", "kernel"), "old kernel");
 }
 
-/* ---- Refusals ---------------------------------------------------------------------------------- */
+/* ---- Refusals -------------------------------------------------------------------------------- */
 
 static void wrong_use_is_refused_in_a_sentence(void **state)
 {
@@ -327,16 +330,24 @@ static void reading_what_is_not_there_names_it(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(tables_come_back_with_names_units_order_and_values, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(tables_longer_than_a_chunk_and_empty_ones_come_back, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(attributes_of_all_kinds_come_back_and_the_last_value_counts, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(every_resolved_key_is_an_attribute_of_config, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(tables_come_back_with_names_units_order_and_values, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(tables_longer_than_a_chunk_and_empty_ones_come_back, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(attributes_of_all_kinds_come_back_and_the_last_value_counts,
+                                      set_up, tear_down),
+      cmocka_unit_test_setup_teardown(every_resolved_key_is_an_attribute_of_config, set_up,
+                                      tear_down),
       cmocka_unit_test_setup_teardown(ops_are_columns_of_text_and_rates, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(counts_are_integers_and_step_is_a_dimension_scale, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(h5dump_opens_the_file_and_shows_its_values, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(counts_are_integers_and_step_is_a_dimension_scale, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(h5dump_opens_the_file_and_shows_its_values, set_up,
+                                      tear_down),
       cmocka_unit_test_setup_teardown(nothing_is_written_before_the_first_flush, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(a_part_is_interrupted_until_finish_replaces_it, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(a_second_sitting_takes_up_rows_and_texts_of_the_first, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_part_is_interrupted_until_finish_replaces_it, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(a_second_sitting_takes_up_rows_and_texts_of_the_first, set_up,
+                                      tear_down),
       cmocka_unit_test_setup_teardown(wrong_use_is_refused_in_a_sentence, set_up, tear_down),
       cmocka_unit_test_setup_teardown(reading_what_is_not_there_names_it, set_up, tear_down),
   };

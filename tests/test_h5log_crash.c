@@ -1,4 +1,4 @@
-/* test_h5log_crash.c — tries to lose or spoil run files: kills, full disks, damaged bytes, no memory.
+/* test_h5log_crash.c — tries to lose or spoil run files by kills, full disks, damage, no memory.
  * SPDX-License-Identifier: MIT */
 /* labels: unit */
 #include "testing.h"
@@ -80,7 +80,7 @@ static int64_t check_prefix(const char *file)
   return n;
 }
 
-/* ---- SIGKILL ----------------------------------------------------------------------------------- */
+/* ---- SIGKILL --------------------------------------------------------------------------------- */
 
 /* Logs and flushes for ever, with one byte into the pipe after each flush. Never returns. */
 static void write_for_ever(int told)
@@ -122,7 +122,7 @@ static void a_run_killed_at_any_moment_leaves_a_whole_file(void **state)
   }
 }
 
-/* ---- Full disk --------------------------------------------------------------------------------- */
+/* ---- Full disk ------------------------------------------------------------------------------- */
 
 /* In a child whose files may not grow: 0 when flush and finish fail as they should. */
 static int fail_to_grow(mr_log *l)
@@ -178,7 +178,7 @@ static void a_folder_that_cannot_be_made_or_written_is_named(void **state)
   mr_log_destroy(l);
 }
 
-/* ---- Damage ------------------------------------------------------------------------------------ */
+/* ---- Damage ---------------------------------------------------------------------------------- */
 
 static unsigned char *whole_file(const char *name, size_t *n)
 {
@@ -236,7 +236,7 @@ static void what_is_no_run_file_is_refused(void **state)
   assert_refused(mr_test_folder());
 }
 
-/* ---- Memory ------------------------------------------------------------------------------------ */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 static mr_status read_life(void)
 {
@@ -277,13 +277,17 @@ static void a_log_without_memory_fails_cleanly_at_every_allocation(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(a_run_killed_at_any_moment_leaves_a_whole_file, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(a_full_disk_is_told_and_the_last_part_stays, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(a_folder_that_cannot_be_made_or_written_is_named, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_run_killed_at_any_moment_leaves_a_whole_file, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(a_full_disk_is_told_and_the_last_part_stays, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(a_folder_that_cannot_be_made_or_written_is_named, set_up,
+                                      tear_down),
       cmocka_unit_test_setup_teardown(a_file_cut_off_anywhere_is_refused, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_file_with_any_byte_changed_is_refused, set_up, tear_down),
       cmocka_unit_test_setup_teardown(what_is_no_run_file_is_refused, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(a_log_without_memory_fails_cleanly_at_every_allocation, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_log_without_memory_fails_cleanly_at_every_allocation,
+                                      set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

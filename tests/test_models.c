@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 /* labels: grad; real: double */
 #include <math.h>
+#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include "mem.h"
 #include "nets.h"
@@ -206,7 +208,13 @@ static void halves_of(const char *model, const char *words)
   /* Masks of dropout depend on the place in the batch. */
   net_words(more, sizeof more, "%s --batch=4 --dropout=0", words);
   open_net(&n, model, more);
-  double loss = net_step(&n, 0, 1), halves = 0;
+  double loss = net_loss(&n), halves = 0;
+  int64_t n_y = 2 * (n.info.T - n.info.from) * n.info.out_dim; /* of half the batch */
+  void *y_copy = NULL;
+  assert_ok(mr_calloc(&y_copy, 2 * (size_t)n_y, sizeof(mr_real)));
+  memcpy(y_copy, net_data(n.tape, n.n.y), 2 * (size_t)n_y * sizeof(mr_real));
+  const mr_real *y = y_copy;
+  assert_ok(mr_tape_backward(n.tape, 0, 1));
   mr_real *want = all_gradients(n.tape, &count);
   net_words(more, sizeof more, "%s --batch=2 --dropout=0", words);
   open_net(&half, model, more);
@@ -222,16 +230,17 @@ static void halves_of(const char *model, const char *words)
       memcpy(to.data, (int32_t *)from.data + part * mr_count(&to.shape),
              mr_bytes(&to.shape, MR_I32));
     }
-    halves += net_step(&half, (mr_real)part, (mr_real)0.5) / 2;
-    int64_t n_y = 2 * 2 * n.info.out_dim;
+    halves += net_loss(&half) / 2;
     close_to(model, words, "output of half the batch", net_data(half.tape, half.n.y),
-             net_data(n.tape, n.n.y) + part * n_y, n_y, 1e-10);
+             y + part * n_y, n_y, 1e-10);
+    assert_ok(mr_tape_backward(half.tape, (mr_real)part, (mr_real)0.5));
   }
   mr_real *got = all_gradients(half.tape, &count);
   assert_true(fabs(loss - halves) <= 1e-12 * loss);
   close_to(model, words, "gradient of both halves", got, want, count, 1e-10);
   mr_free(want);
   mr_free(got);
+  mr_free(y_copy);
   net_close(&n);
   net_close(&half);
 }
@@ -323,7 +332,8 @@ static void planned_memory_is_within_two_percent_of_the_bound(void **state)
     assert_ok(net_plan(&n, be, mr_models[i]->name,
                        "--batch=8 --length=56 --selective_copy.data_tokens=8 --width=32 "
                        "--expansion=1 --layers=3"));
-    if (!((double)n.plan.acts_peak <= 1.02 * (double)n.plan.acts_bound))
+    if (getenv("SHOW")) printf("%s %.4f\n", mr_models[i]->name, (double)n.plan.acts_peak/(double)n.plan.acts_bound);
+    if (!getenv("SHOW") && !((double)n.plan.acts_peak <= 1.02 * (double)n.plan.acts_bound))
       fail_msg("%s: %lld bytes planned, at most %lld live", mr_models[i]->name,
                (long long)n.plan.acts_peak, (long long)n.plan.acts_bound);
     assert_true(n.plan.acts_peak >= n.plan.acts_bound && n.plan.acts_bound > 0);

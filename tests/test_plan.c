@@ -1,5 +1,7 @@
 /* test_plan.c — the planner is safe, tight and repeatable. SPDX-License-Identifier: MIT */
 /* labels: unit */
+#include <stdlib.h>
+#include <stdlib.h>
 #include <string.h>
 #include "testing.h"
 #include "mem.h"

@@ -12,13 +12,14 @@ enum { MOST_THREADS = 4096 };
 
 static int help(void)
 {
-  printf("minrnn info tells what this machine and this program are, and measures for about a second\n"
-         "how fast memory is copied and matrices are multiplied.\n\n"
-         "Usage: minrnn info [--threads=N] [--device=cpu|cuda] [--json]\n\n"
-         "  --threads=0   CPU threads to measure with, 0 to %d; 0: all cores\n"
-         "  --device=cpu  what to measure\n"
-         "  --json        one JSON object\n",
-         MOST_THREADS);
+  printf(
+      "minrnn info tells what this machine and this program are, and measures for about a second\n"
+      "how fast memory is copied and matrices are multiplied.\n\n"
+      "Usage: minrnn info [--threads=N] [--device=cpu|cuda] [--json]\n\n"
+      "  --threads=0   CPU threads to measure with, 0 to %d; 0: all cores\n"
+      "  --device=cpu  what to measure\n"
+      "  --json        one JSON object\n",
+      MOST_THREADS);
   return MR_EXIT_DONE;
 }
 
@@ -51,7 +52,7 @@ static mr_status parse_device(const char *text, mr_device *device)
   return MR_OK;
 }
 
-/* ---- Telling ---------------------------------------------------------------------------------- */
+/* ---- Telling --------------------------------------------------------------------------------- */
 
 static mr_status print_fact(void *ctx, const char *name, const char *value)
 {

@@ -14,7 +14,7 @@ static int help(void)
   return MR_EXIT_DONE;
 }
 
-/* ---- As text ---------------------------------------------------------------------------------- */
+/* ---- As text --------------------------------------------------------------------------------- */
 
 static void print_option(const char *owner, const mr_opt *o)
 {
@@ -37,7 +37,7 @@ static void print_entry(const char *kind, const char *name, const char *summary,
   for (int i = 0; i < n; i++) print_option(name, &opts[i]);
 }
 
-/* ---- As JSON ---------------------------------------------------------------------------------- */
+/* ---- As JSON --------------------------------------------------------------------------------- */
 
 static void json_option(mr_json *j, const char *owner, const mr_opt *o)
 {
@@ -70,7 +70,7 @@ static void json_entry(const char *kind, const char *name, const char *summary, 
   mr_json_end(&j);
 }
 
-/* ---- The command ------------------------------------------------------------------------------ */
+/* ---- The command ----------------------------------------------------------------------------- */
 
 int mr_cmd_list(int argc, char **argv)
 {

@@ -11,21 +11,24 @@ enum { CELL_BYTES = 1024 };
 
 static int help(void)
 {
-  printf("minrnn table prints what run files hold as columns, one heading line first.\n\n"
-         "Usage: minrnn table GROUP FILE... [--format=aligned|tsv|csv] [--json]\n\n"
-         "  GROUP  summary: one row per file: settings, state and results of the run\n"
-         "         train, eval, bench, ops or any other table of the files: all its rows, with the\n"
-         "         columns run, model, layers and seed in front\n"
-         "  FILE   run files (.h5), also unfinished ones (.h5.part), in the order wanted\n\n"
-         "  --format=aligned  columns filled up with blanks (aligned), or split by tabs (tsv) or commas\n"
-         "                    (csv)\n"
-         "  --json            one JSON object per row\n\n"
-         "What a file does not have reads nan. A file that cannot be read is named on standard error,\n"
-         "the others are still printed, and the exit code is 1.\n");
+  printf(
+      "minrnn table prints what run files hold as columns, one heading line first.\n\n"
+      "Usage: minrnn table GROUP FILE... [--format=aligned|tsv|csv] [--json]\n\n"
+      "  GROUP  summary: one row per file: settings, state and results of the run\n"
+      "         train, eval, bench, ops or any other table of the files: all its rows, with the\n"
+      "         columns run, model, layers and seed in front\n"
+      "  FILE   run files (.h5), also unfinished ones (.h5.part), in the order wanted\n\n"
+      "  --format=aligned  columns filled up with blanks (aligned), or split by tabs (tsv) or "
+      "commas\n"
+      "                    (csv)\n"
+      "  --json            one JSON object per row\n\n"
+      "What a file does not have reads nan. A file that cannot be read is named on standard "
+      "error,\n"
+      "the others are still printed, and the exit code is 1.\n");
   return MR_EXIT_DONE;
 }
 
-/* ---- Cells ------------------------------------------------------------------------------------ */
+/* ---- Cells ----------------------------------------------------------------------------------- */
 
 static bool is_number(const char *text)
 {
@@ -71,16 +74,16 @@ static mr_status put_attr(mr_grid *g, hid_t file, const char *path, const char *
   return put(g, column, text, number);
 }
 
-/* ---- summary ---------------------------------------------------------------------------------- */
+/* ---- summary --------------------------------------------------------------------------------- */
 
 /* Settings and state, in the order of columns. */
 static const struct {
   const char *group, *name;
   bool number;
-} key[] = {{"config", "task", false},   {"config", "model", false},  {"config", "length", true},
-           {"config", "width", true},   {"config", "layers", true},  {"config", "batch", true},
-           {"config", "seed", true},    {"config", "device", false}, {"config", "math", false},
-           {"config", "steps", true},   {"/", "status", false},      {"/", "trust", false}};
+} key[] = {{"config", "task", false}, {"config", "model", false},  {"config", "length", true},
+           {"config", "width", true}, {"config", "layers", true},  {"config", "batch", true},
+           {"config", "seed", true},  {"config", "device", false}, {"config", "math", false},
+           {"config", "steps", true}, {"/", "status", false},      {"/", "trust", false}};
 enum { N_KEYS = sizeof key / sizeof *key };
 
 /* A result; one that is named like a setting is the value reached: "steps_done". */
@@ -121,7 +124,7 @@ static mr_status summary_row(mr_grid *g, hid_t file, const char *path)
   return put_results(g, file, path);
 }
 
-/* ---- Tables ----------------------------------------------------------------------------------- */
+/* ---- Tables ---------------------------------------------------------------------------------- */
 
 static mr_status put_cell(mr_grid *g, int column, const mr_h5_column *c, int64_t row)
 {
@@ -175,7 +178,7 @@ out:
   return st;
 }
 
-/* ---- The command ------------------------------------------------------------------------------ */
+/* ---- The command ----------------------------------------------------------------------------- */
 
 /* Columns that stand in front whatever the first file has. */
 static mr_status head(mr_grid *g, bool summary)
@@ -252,7 +255,8 @@ int mr_cmd_table(int argc, char **argv)
     if (st != MR_OK) return mr_cli_fail(st);
   }
   if (n < 2)
-    return mr_cli_fail(MR_FAIL(MR_ERR_ARG, "table needs a group (summary, train, eval, bench, ops) and "
+    return mr_cli_fail(MR_FAIL(MR_ERR_ARG,
+                               "table needs a group (summary, train, eval, bench, ops) and "
                                "at least one run file, see minrnn table --help"));
   return print_table(argv[1], json ? MR_GRID_JSON : form, argv + 2, n - 1);
 }

@@ -16,7 +16,7 @@ void mr_grid_free(mr_grid *g)
   *g = (mr_grid){.n_columns = 0};
 }
 
-/* ---- Filling ---------------------------------------------------------------------------------- */
+/* ---- Filling --------------------------------------------------------------------------------- */
 
 /* Makes every row twice as wide; rows move from the last to the first. */
 static mr_status widen(mr_grid *g)
@@ -98,7 +98,7 @@ mr_status mr_grid_text(mr_grid *g, int column, const char *text)
   return set(g, column, 't', text);
 }
 
-/* ---- Printing --------------------------------------------------------------------------------- */
+/* ---- Printing -------------------------------------------------------------------------------- */
 
 /* NULL: missing. */
 static const char *cell_of(const mr_grid *g, int64_t row, int column, bool *number)
@@ -109,18 +109,18 @@ static const char *cell_of(const mr_grid *g, int64_t row, int column, bool *numb
   return g->text + at + 1;
 }
 
-/* The text with line ends, tabs and backslashes (and, when quoted, quotes) written as escapes. Prints
- * to f, or only counts when f is NULL; returns the bytes. */
+/* The text with line ends, tabs and backslashes (and, when quoted, quotes) written as escapes. Only
+ * counts when f is NULL; returns the bytes. */
 static int put_escaped(FILE *f, const char *text, bool quoted)
 {
   int n = 0;
   for (const char *s = text; *s; s++) {
-    const char *code = *s == '\n'             ? "\\n"
-                       : *s == '\r'           ? "\\r"
-                       : *s == '\t'           ? "\\t"
-                       : *s == '\\'           ? "\\\\"
+    const char *code = *s == '\n'            ? "\\n"
+                       : *s == '\r'          ? "\\r"
+                       : *s == '\t'          ? "\\t"
+                       : *s == '\\'          ? "\\\\"
                        : *s == '"' && quoted ? "\\\""
-                                              : NULL;
+                                             : NULL;
     n += code ? 2 : 1;
     if (f && code) fputs(code, f);
     if (f && !code) fputc(*s, f);

@@ -1,4 +1,4 @@
-/* json.h — writes one JSON object per line to a stream, field by field. SPDX-License-Identifier: MIT */
+/* json.h — writes one JSON object per line to a stream. SPDX-License-Identifier: MIT */
 #ifndef MR_JSON_H
 #define MR_JSON_H
 #include <stdbool.h>
@@ -19,8 +19,8 @@ typedef struct mr_json {
 void mr_json_begin(mr_json *j, FILE *f); /* {                  */
 void mr_json_end(mr_json *j);            /* } and the line end */
 
-/* Members. key NULL: inside a list. Bytes that are no UTF-8 become U+FFFD; a NULL string and a number
- * that is not finite become null. */
+/* Members. key NULL: inside a list. Bytes that are no UTF-8 become U+FFFD; a NULL string and a
+ * number that is not finite become null. */
 void mr_json_field_str(mr_json *j, const char *key, const char *value);
 void mr_json_field_num(mr_json *j, const char *key, double value);
 void mr_json_field_int(mr_json *j, const char *key, int64_t value);

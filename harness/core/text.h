@@ -5,8 +5,8 @@
 #include "status.h"
 MR_C_BEGIN
 
-/* The fewest digits from which strtod reads back exactly `value` ("nan", "inf" or "-inf" if it is not
- * finite), into buf; returns buf. 32 bytes are enough. */
+/* The fewest digits (15 to 17) from which strtod reads back exactly `value` ("nan", "inf" or "-inf"
+ * if it is not finite), into buf; returns buf. 32 bytes are enough. */
 const char *mr_num_text(double value, char *buf, size_t n);
 MR_C_END
 #endif

@@ -79,14 +79,13 @@ out:
   return mr_h5_drop(all, st, path);
 }
 
-static mr_status save_params(hid_t file, const char *path, mr_backend *be, const mr_slot *slot, int n,
-                             void *host)
+static mr_status save_params(hid_t file, const char *path, mr_backend *be, const mr_slot *slot,
+                             int n, void *host)
 {
   mr_status st = MR_OK;
   hid_t all = -1;
   MR_TRY(mr_h5_group(file, path, "params", &all));
-  for (int i = 0; i < n; i++)
-    MR_TRY(save_view(all, path, be, slot[i].name, &slot[i].value, host));
+  for (int i = 0; i < n; i++) MR_TRY(save_view(all, path, be, slot[i].name, &slot[i].value, host));
 out:
   return mr_h5_drop(all, st, path);
 }
@@ -167,8 +166,9 @@ static mr_status open_source(source *s)
   MR_H5(there = H5Aexists(s->file, "schema"), "look for the schema");
   if (there) MR_TRY(mr_h5_get(s->file, path, "schema", schema, sizeof schema, NULL));
   if (strcmp(schema, SCHEMA) != 0) {
-    st = MR_FAIL(MR_ERR_CONFIG, "%s is no checkpoint that this program reads: its schema is %s, not %s",
-                 path, schema, SCHEMA);
+    st = MR_FAIL(MR_ERR_CONFIG,
+                 "%s is no checkpoint that this program reads: its schema is %s, not %s", path,
+                 schema, SCHEMA);
     goto out;
   }
   MR_H5(config = H5Gopen2(s->file, "config", H5P_DEFAULT), "open the config");
@@ -209,8 +209,10 @@ static mr_status check_data(const source *s, hid_t data, const char *name, const
   have.rank = rank;
   for (int i = 0; i < rank; i++) have.dim[i] = (int64_t)dim[i];
   if (!mr_shape_eq(&have, want))
-    st = MR_FAIL(MR_ERR_CONFIG, "%s is of another network (model %s): its parameter %s is %s, this run "
-                 "wants %s", path, s->model, name, mr_shape_text(&have, a, sizeof a),
+    st = MR_FAIL(MR_ERR_CONFIG,
+                 "%s is of another network (model %s): its parameter %s is %s, this run "
+                 "wants %s",
+                 path, s->model, name, mr_shape_text(&have, a, sizeof a),
                  mr_shape_text(want, b, sizeof b));
   else if (H5Tget_class(type) != H5T_FLOAT || H5Tget_size(type) != sizeof(mr_real))
     st = MR_FAIL(MR_ERR_CONFIG, "%s: parameter %s has numbers of %zu bytes, this program uses %zu",
@@ -251,8 +253,8 @@ static mr_status load_moments(const source *s, const mr_slot *slot, unsigned cha
   htri_t there = 0;
   MR_H5(there = H5Lexists(s->moments, slot->name, H5P_DEFAULT), "look for a moment");
   if (!there) {
-    st = MR_FAIL(MR_ERR_CONFIG, "%s is of another network (model %s): it has no moments of %s", path,
-                 s->model, slot->name);
+    st = MR_FAIL(MR_ERR_CONFIG, "%s is of another network (model %s): it has no moments of %s",
+                 path, s->model, slot->name);
     goto out;
   }
   MR_H5(one = H5Gopen2(s->moments, slot->name, H5P_DEFAULT), "open a moment");
@@ -277,8 +279,10 @@ static mr_status check_surplus(const source *s, const mr_slot *slot, int n)
     int k = 0;
     while (k < n && strcmp(slot[k].name, name) != 0) k++;
     if (k < n) continue;
-    st = MR_FAIL(MR_ERR_CONFIG, "%s is of another network (model %s): its parameter %s is not in this "
-                 "run's", path, s->model, name);
+    st = MR_FAIL(MR_ERR_CONFIG,
+                 "%s is of another network (model %s): its parameter %s is not in this "
+                 "run's",
+                 path, s->model, name);
     goto out;
   }
 out:

@@ -64,9 +64,10 @@ mr_status mr_h5_put_text(hid_t at, const char *path, const char *name, const cha
 mr_status mr_h5_put_scale(hid_t dataset, const char *path, const char *name)
 {
   static const char class[] = "DIMENSION_SCALE";
-  MR_CHECK(put_string(dataset, path, "CLASS", class, sizeof class, H5T_STR_NULLTERM,
-                      H5T_CSET_ASCII));
-  return put_string(dataset, path, "NAME", name, strlen(name) + 1, H5T_STR_NULLTERM, H5T_CSET_ASCII);
+  MR_CHECK(
+      put_string(dataset, path, "CLASS", class, sizeof class, H5T_STR_NULLTERM, H5T_CSET_ASCII));
+  return put_string(dataset, path, "NAME", name, strlen(name) + 1, H5T_STR_NULLTERM,
+                    H5T_CSET_ASCII);
 }
 
 mr_status mr_h5_put_num(hid_t at, const char *path, const char *name, double value)
@@ -87,8 +88,8 @@ static mr_status get_text(hid_t attr, hid_t type, const char *path, const char *
   hid_t memory = -1;
   size_t size = H5Tget_size(type);
   if (size == 0 || size >= n)
-    return MR_FAIL(MR_ERR_IO, "%s: attribute %s is %zu bytes long, there is room for %zu", path, name,
-                   size, n - 1);
+    return MR_FAIL(MR_ERR_IO, "%s: attribute %s is %zu bytes long, there is room for %zu", path,
+                   name, size, n - 1);
   MR_H5(memory = H5Tcopy(type), "make a text type");
   MR_H5(H5Aread(attr, memory, buf), "read an attribute");
   buf[size] = '\0';
@@ -126,8 +127,7 @@ mr_status mr_h5_get(hid_t at, const char *path, const char *name, char *buf, siz
     MR_H5(H5Aread(attr, H5T_NATIVE_DOUBLE, &real), "read an attribute");
     (void)mr_num_text(real, buf, n);
   }
-  if (kind)
-    *kind = class == H5T_STRING ? MR_H5_TEXT : class == H5T_INTEGER ? MR_H5_INT : MR_H5_NUM;
+  if (kind) *kind = class == H5T_STRING ? MR_H5_TEXT : class == H5T_INTEGER ? MR_H5_INT : MR_H5_NUM;
 out:
   st = mr_h5_drop(space, st, path);
   st = mr_h5_drop(type, st, path);
@@ -146,7 +146,7 @@ typedef struct walk {
 static herr_t visit(hid_t at, const char *name, const H5A_info_t *info, void *data)
 {
   walk *w = data;
-  mr_h5_kind kind;
+  mr_h5_kind kind = MR_H5_TEXT;
   (void)info;
   w->st = mr_h5_get(at, w->path, name, w->buf, MR_H5_MAX_TEXT + 1, &kind);
   if (w->st == MR_OK) w->st = w->fn(w->ctx, name, w->buf, kind);

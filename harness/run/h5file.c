@@ -47,7 +47,7 @@ out:
   return st;
 }
 
-/* ---- Writing -------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 mr_status mr_h5_begin(hid_t *file, const char *path)
 {
@@ -117,7 +117,7 @@ out:
   return st;
 }
 
-/* ---- Reading -------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 /* Reads up to n bytes at the descriptor's place; *got is less only at the end of the file. */
 static mr_status read_some(int fd, const char *path, void *buf, size_t n, size_t *got)
@@ -156,8 +156,10 @@ static mr_status check_seal(int fd, const char *path)
   MR_TRY(read_some(fd, path, seal, SEAL_BYTES, &got));
   seal_text(sum, wanted);
   if (got < SEAL_BYTES || memcmp(seal, seal_head, strlen(seal_head)) != 0)
-    st = MR_FAIL(MR_ERR_IO, "%s is cut off, or was changed by another program: the seal that ends it "
-                 "is missing", path);
+    st = MR_FAIL(MR_ERR_IO,
+                 "%s is cut off, or was changed by another program: the seal that ends it "
+                 "is missing",
+                 path);
   else if (memcmp(seal, wanted, SEAL_BYTES) != 0)
     st = MR_FAIL(MR_ERR_IO, "%s is damaged: its content does not match its seal", path);
 out:

@@ -8,7 +8,7 @@
 #include "h5log_impl.h"
 #include "mem.h"
 
-/* ---- Attributes ----------------------------------------------------------------------------- */
+/* ---- Attributes ------------------------------------------------------------------------------ */
 
 static bool name_fits(const char *s)
 {
@@ -31,8 +31,10 @@ static mr_status want_attr(mr_log *l, const char *group, const char *name, mr_h5
   mr_log_attr *a = find_attr(l, group, name);
   if (!a) {
     if ((strcmp(group, "/") != 0 && !name_fits(group)) || !name_fits(name))
-      return MR_FAIL(MR_ERR_ARG, "a log attribute cannot be named %s in group %s: names are 1 to %d "
-                     "bytes without /", name, group, MR_LOG_NAME - 1);
+      return MR_FAIL(MR_ERR_ARG,
+                     "a log attribute cannot be named %s in group %s: names are 1 to %d "
+                     "bytes without /",
+                     name, group, MR_LOG_NAME - 1);
     if ((l->n_attrs & (l->n_attrs - 1)) == 0) { /* 0 or a power of two: full */
       size_t room = l->n_attrs == 0 ? 1 : 2 * (size_t)l->n_attrs;
       MR_CHECK(mr_regrow((void **)&l->attr, room, sizeof *l->attr));
@@ -81,7 +83,7 @@ mr_status mr_log_int(mr_log *l, const char *group, const char *name, int64_t val
   return MR_OK;
 }
 
-/* ---- Making --------------------------------------------------------------------------------- */
+/* ---- Making ---------------------------------------------------------------------------------- */
 
 static mr_status with_suffix(char **out, const char *path, const char *suffix)
 {
@@ -173,7 +175,7 @@ void mr_log_destroy(mr_log *l)
   mr_free(l);
 }
 
-/* ---- Tables --------------------------------------------------------------------------------- */
+/* ---- Tables ---------------------------------------------------------------------------------- */
 
 /* Copies s to *at and moves *at behind it. */
 static const char *pack(char **at, const char *s)
@@ -195,9 +197,10 @@ mr_status mr_table_init_owned(mr_table *t, char **names, const char *name, const
                    MR_MAX_COLUMNS);
   for (int i = 0; i < n; i++) {
     if (!name_fits(columns[i].name) || strlen(columns[i].unit) >= MR_LOG_UNIT)
-      return MR_FAIL(MR_ERR_ARG, "table %s cannot have a column %s with unit %s: names are 1 to %d "
-                     "bytes without /, units at most %d", name, columns[i].name, columns[i].unit,
-                     MR_LOG_NAME - 1, MR_LOG_UNIT - 1);
+      return MR_FAIL(MR_ERR_ARG,
+                     "table %s cannot have a column %s with unit %s: names are 1 to %d "
+                     "bytes without /, units at most %d",
+                     name, columns[i].name, columns[i].unit, MR_LOG_NAME - 1, MR_LOG_UNIT - 1);
     bytes += strlen(columns[i].name) + strlen(columns[i].unit) + 2;
   }
   char *block = NULL;
@@ -228,14 +231,16 @@ mr_status mr_log_table(mr_log *l, const char *name, const mr_column *columns, in
   for (int i = 0; i < l->n_tables; i++) {
     if (strcmp(l->table[i].name, name) != 0) continue;
     if (!same_columns(&l->table[i], columns, n))
-      return MR_FAIL(MR_ERR_CONFIG, "table %s of %s has other columns already: it begins with %s and "
-                     "has %d of them, not %d", name, l->path, l->table[i].column[0].name,
-                     l->table[i].n_columns, n);
+      return MR_FAIL(MR_ERR_CONFIG,
+                     "table %s of %s has other columns already: it begins with %s and "
+                     "has %d of them, not %d",
+                     name, l->path, l->table[i].column[0].name, l->table[i].n_columns, n);
     *out = &l->table[i];
     return MR_OK;
   }
   if (l->n_tables == MR_LOG_TABLES)
-    return MR_FAIL(MR_ERR_ARG, "a log holds at most %d tables, %s is one more", MR_LOG_TABLES, name);
+    return MR_FAIL(MR_ERR_ARG, "a log holds at most %d tables, %s is one more", MR_LOG_TABLES,
+                   name);
   MR_CHECK(mr_table_init_owned(&l->table[l->n_tables], &l->names[l->n_tables], name, columns, n));
   *out = &l->table[l->n_tables++];
   return MR_OK;

@@ -25,8 +25,8 @@ typedef struct mr_log_op {
 } mr_log_op;
 
 struct mr_log {
-  char *path, *part;          /* "<path>" and "<path>.part"              */
-  char *path_tmp, *part_tmp;  /* what is written before it is renamed    */
+  char *path, *part;         /* "<path>" and "<path>.part"              */
+  char *path_tmp, *part_tmp; /* what is written before it is renamed    */
   mr_log_attr *attr;
   int n_attrs;
   mr_table table[MR_LOG_TABLES]; /* fixed, so that mr_log_table can lend them */
@@ -43,12 +43,12 @@ MR_MUST mr_status mr_log_stamp(mr_log *l, const char *name);
 MR_MUST mr_status mr_table_init_owned(mr_table *t, char **names, const char *name,
                                       const mr_column *columns, int n);
 
-/* ---- Reading an open file ------------------------------------------------------------------- */
+/* ---- Reading an open file -------------------------------------------------------------------- */
 
 typedef struct mr_h5_column {
   char name[MR_LOG_NAME], unit[MR_LOG_UNIT];
-  double *num;  /* [rows], or NULL                          */
-  char *text;   /* [rows] cells of `width` bytes, each ended, or NULL */
+  double *num; /* [rows], or NULL                          */
+  char *text;  /* [rows] cells of `width` bytes, each ended, or NULL */
   size_t width;
 } mr_h5_column;
 

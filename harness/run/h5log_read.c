@@ -10,7 +10,8 @@ mr_status mr_h5_has_group(hid_t file, const char *path, const char *group, bool 
 {
   mr_status st = MR_OK;
   htri_t found = 1;
-  if (strcmp(group, "/") != 0) MR_H5(found = H5Lexists(file, group, H5P_DEFAULT), "look for a group");
+  if (strcmp(group, "/") != 0)
+    MR_H5(found = H5Lexists(file, group, H5P_DEFAULT), "look for a group");
   *there = found > 0;
 out:
   return st;
@@ -118,7 +119,7 @@ out:
   return mr_h5_drop(memory, st, path);
 }
 
-/* Column c->name of an open group; *rows is its length, which must be `wanted` unless that is -1. */
+/* Column c->name of an open group; *rows is its length: it must be `wanted` unless that is -1. */
 static mr_status read_column(hid_t group, const char *path, int64_t wanted, int64_t *rows,
                              mr_h5_column *c)
 {

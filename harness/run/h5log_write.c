@@ -8,7 +8,8 @@
 #include "mem.h"
 
 enum { CHUNK_ROWS = 4096, DEFLATE_LEVEL = 1 };
-static const double whole_limit = 9007199254740992.0; /* 2^53: doubles count without gaps up to here */
+static const double whole_limit =
+    9007199254740992.0; /* 2^53: doubles count without gaps up to here */
 
 /* Columns that count something are stored as 64-bit integers. */
 static bool counts(const char *name)
@@ -55,8 +56,10 @@ static mr_status gather(const mr_table *t, int k, bool whole, void *cell)
     } else if (fabs(v) <= whole_limit && v == floor(v)) {
       ((int64_t *)cell)[i] = (int64_t)v;
     } else {
-      return MR_FAIL(MR_ERR_ARG, "column %s of table %s counts something, %g in row %lld is no whole "
-                     "number", t->column[k].name, t->name, v, (long long)i);
+      return MR_FAIL(MR_ERR_ARG,
+                     "column %s of table %s counts something, %g in row %lld is no whole "
+                     "number",
+                     t->column[k].name, t->name, v, (long long)i);
     }
   }
   return MR_OK;
@@ -73,8 +76,8 @@ static mr_status write_table(hid_t file, const char *path, const mr_table *t)
     const char *name = t->column[k].name;
     bool whole = counts(name);
     MR_TRY(gather(t, k, whole, cell));
-    MR_TRY(put_column(group, path, name, t->column[k].unit, whole ? H5T_NATIVE_INT64 : H5T_NATIVE_DOUBLE,
-                      cell, t->n_rows, &column));
+    MR_TRY(put_column(group, path, name, t->column[k].unit,
+                      whole ? H5T_NATIVE_INT64 : H5T_NATIVE_DOUBLE, cell, t->n_rows, &column));
     if (strcmp(name, "step") == 0) MR_TRY(mr_h5_put_scale(column, path, name));
     if (strcmp(name, "split") == 0)
       MR_TRY(mr_h5_put_text(column, path, "values", "0 train, 1 valid, 2 test"));
@@ -109,10 +112,14 @@ static double op_number(const mr_log_op *o, int what)
 {
   double seconds = o->ns * 1e-9;
   switch (what) {
-  case 0: return (double)o->calls;
-  case 1: return o->ns;
-  case 2: return o->flops / seconds;
-  default: return o->bytes / seconds;
+  case 0:
+    return (double)o->calls;
+  case 1:
+    return o->ns;
+  case 2:
+    return o->flops / seconds;
+  default:
+    return o->bytes / seconds;
   }
 }
 
@@ -168,9 +175,15 @@ static mr_status write_attr(hid_t file, const mr_log_attr *a, const char *path)
     at = group;
   }
   switch (a->kind) {
-  case MR_H5_TEXT: MR_TRY(mr_h5_put_text(at, path, a->name, a->text)); break;
-  case MR_H5_NUM: MR_TRY(mr_h5_put_num(at, path, a->name, a->num)); break;
-  case MR_H5_INT: MR_TRY(mr_h5_put_int(at, path, a->name, a->whole)); break;
+  case MR_H5_TEXT:
+    MR_TRY(mr_h5_put_text(at, path, a->name, a->text));
+    break;
+  case MR_H5_NUM:
+    MR_TRY(mr_h5_put_num(at, path, a->name, a->num));
+    break;
+  case MR_H5_INT:
+    MR_TRY(mr_h5_put_int(at, path, a->name, a->whole));
+    break;
   }
 out:
   return mr_h5_drop(group, st, path);

@@ -1,6 +1,7 @@
 /* machine.c — facts about this machine and build. SPDX-License-Identifier: MIT */
 #include "machine.h"
 #include <cblas.h>
+#include <dirent.h>
 #include <hdf5.h>
 #include <inttypes.h>
 #include <sched.h>
@@ -25,7 +26,7 @@
 
 enum { FACT_BYTES = 1024 };
 
-/* ---- Reading what the kernel tells ------------------------------------------------------------ */
+/* ---- Reading what the kernel tells ----------------------------------------------------------- */
 
 /* Cuts blanks and line ends off the end; returns s moved behind blanks at the start. */
 static char *trim(char *s)
@@ -110,7 +111,7 @@ int64_t mr_now_ns(void)
   return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* ---- Facts ------------------------------------------------------------------------------------ */
+/* ---- Facts ----------------------------------------------------------------------------------- */
 
 typedef struct teller {
   mr_fact_fn fn;
@@ -124,14 +125,29 @@ static mr_status tell_int(teller *t, const char *name, int64_t value)
   return t->fn(t->ctx, name, value > 0 ? t->buf : "none");
 }
 
+/* Cores that this process may use: all that any of its threads may, as pinning narrows each of them
+ * to its own. 0: unknown. */
+static int count_cores(void)
+{
+  cpu_set_t all, one;
+  CPU_ZERO(&all);
+  DIR *threads = opendir("/proc/self/task");
+  if (!threads) return 0;
+  for (struct dirent *d = readdir(threads); d; d = readdir(threads)) {
+    pid_t id = (pid_t)atoi(d->d_name);
+    if (id > 0 && sched_getaffinity(id, sizeof one, &one) == 0) CPU_OR(&all, &all, &one);
+  }
+  (void)closedir(threads); /* only read from */
+  return CPU_COUNT(&all);
+}
+
 static mr_status tell_processor(teller *t, const mr_backend *be)
 {
-  cpu_set_t set;
-  double load[3];
+  double load[3] = {0};
   keyed_line("/proc/cpuinfo", "model name", t->buf, sizeof t->buf);
   MR_CHECK(t->fn(t->ctx, "cpu", t->buf));
-  bool known = sched_getaffinity(0, sizeof set, &set) == 0;
-  MR_CHECK(tell_int(t, "cores", known ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN)));
+  int cores = count_cores();
+  MR_CHECK(tell_int(t, "cores", cores > 0 ? cores : sysconf(_SC_NPROCESSORS_ONLN)));
   MR_CHECK(tell_int(t, "threads", be->threads));
   MR_CHECK(t->fn(t->ctx, "binding", be->binding ? be->binding : "none"));
   bool loaded = getloadavg(load, 3) == 3;
@@ -147,8 +163,7 @@ static mr_status tell_processor(teller *t, const mr_backend *be)
 static mr_status tell_gpu(teller *t)
 {
   static const char *const name[] = {"gpu", "sm_count", "driver", "cuda", "cublas", "cudnn"};
-  for (size_t i = 0; i < sizeof name / sizeof *name; i++)
-    MR_CHECK(t->fn(t->ctx, name[i], "none"));
+  for (size_t i = 0; i < sizeof name / sizeof *name; i++) MR_CHECK(t->fn(t->ctx, name[i], "none"));
   return MR_OK;
 }
 

@@ -45,7 +45,7 @@ static mr_status copy_once(const work *w)
   return MR_OK;
 }
 
-/* Non-zero bytes, as pages of zeros may all be one page; each thread touches its own share first. */
+/* Non-zero bytes, as pages of zeros may all be one page; each thread first touches its share. */
 static mr_status touch(mr_backend *be, void *p, size_t bytes)
 {
   if (be->device != MR_CPU) return be->api->fill(be, p, 0x3C, bytes);
@@ -60,9 +60,17 @@ static mr_status touch(mr_backend *be, void *p, size_t bytes)
 
 static mr_status product_once(const work *w)
 {
-  const mr_gemm g = {.m = w->side, .n = w->side, .k = w->side, .alpha = 1, .beta = 0,
-                     .a = w->a, .lda = w->side, .b = w->b, .ldb = w->side,
-                     .c = w->c, .ldc = w->side};
+  const mr_gemm g = {.m = w->side,
+                     .n = w->side,
+                     .k = w->side,
+                     .alpha = 1,
+                     .beta = 0,
+                     .a = w->a,
+                     .lda = w->side,
+                     .b = w->b,
+                     .ldb = w->side,
+                     .c = w->c,
+                     .ldc = w->side};
   return w->be->api->gemm(w->be, &g);
 }
 
@@ -108,7 +116,8 @@ static mr_status product_rate(mr_backend *be, double *flop_per_s)
   MR_TRY(be->api->alloc(be, bytes, &w.a));
   MR_TRY(be->api->alloc(be, bytes, &w.b));
   MR_TRY(be->api->alloc(be, bytes, &w.c));
-  MR_TRY(be->api->fill(be, w.a, 0x3C, bytes)); /* bytes of about 0.0115 in float, 1.5e-18 in double */
+  MR_TRY(
+      be->api->fill(be, w.a, 0x3C, bytes)); /* bytes of about 0.0115 in float, 1.5e-18 in double */
   MR_TRY(be->api->fill(be, w.b, 0x3C, bytes));
   MR_TRY(be->api->fill(be, w.c, 0, bytes));
   MR_TRY(median(&w, product_once, &seconds));
@@ -120,8 +129,8 @@ out:
   return st;
 }
 
-/* Lets the kernel count the peak of the resident set anew, so that blocks held only for measuring do
- * not show in it. Where it cannot, the peak just stays higher. */
+/* Lets the kernel count the peak of the resident set anew, so that blocks held only for measuring
+ * do not show in it. Where it cannot, the peak just stays higher. */
 static void forget_peak(void)
 {
   FILE *f = fopen("/proc/self/clear_refs", "w");

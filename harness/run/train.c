@@ -74,8 +74,9 @@ static mr_status one_step(mr_training *t, step_row *row)
   }
   MR_CHECK(check_finite(t, "training loss", step + 1, row->loss));
   row->lr = mr_optim_lr(&t->rule, step);
-  MR_CHECK(mr_optim_step(t->optim, step, &row->grad_norm));
-  MR_CHECK(check_finite(t, "gradient norm", step + 1, row->grad_norm));
+  mr_status st = mr_optim_step(t->optim, step, &row->grad_norm);
+  if (st == MR_ERR_NUMERIC) return check_finite(t, "gradient norm", step + 1, row->grad_norm);
+  MR_CHECK(st);
   t->now.step++;
   t->now.tokens += t->c->batch * t->info.T;
   return MR_OK;

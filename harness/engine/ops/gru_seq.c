@@ -72,6 +72,17 @@ static void step_before_state(const mr_real *x, const mr_real *g, int64_t H, mr_
   }
 }
 
+/* Rows of step `at` of one sequence: inputs, saved gates, states and, in backward, their gradient. */
+static void fetch_step(const mr_call *c, int64_t at, int64_t H)
+{
+  const int64_t S = n_saved(c);
+  if (c->dout == NULL) mr_rnn_fetch(MR_IN(c, 0) + at * 3 * H, 3 * H);
+  else if (c->din[0].data != NULL) mr_rnn_fetch(MR_DIN(c, 0) + at * 3 * H, 3 * H);
+  mr_rnn_fetch(MR_SAVE(c, 0) + at * S * H, S * H);
+  mr_rnn_fetch(MR_OUT(c, 0) + at * H, H);
+  if (c->dout != NULL) mr_rnn_fetch(MR_DOUT(c, 0) + at * H, H);
+}
+
 static void forward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, int64_t from, int64_t n)
 {
   const int64_t H = r->H, T = r->T, S = n_saved(c);
@@ -86,6 +97,7 @@ static void forward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, int6
       const int64_t at = (from + i) * T + t;
       const mr_real *x = MR_IN(c, 0) + at * 3 * H;
       mr_real *save = MR_SAVE(c, 0) + at * S * H;
+      if (t + 1 < T) fetch_step(c, at + 1, H);
       if (after) step_after(x, gate + i * 3 * H, H, save, h + i * H, MR_OUT(c, 0) + at * H);
       else step_before_gates(x, gate + i * 3 * H, H, h + i * H, save, rh + i * H);
     }
@@ -169,6 +181,7 @@ static row row_at(const mr_call *c, const mr_rnn *r, const mr_rnn_back *p, int64
 {
   const int64_t H = r->H, b = p->from + i, at = b * r->T + t, slot = p->gathered * p->n + i;
   row w;
+  if (t > 0) fetch_step(c, at - 1, H);
   w.save = MR_SAVE(c, 0) + at * n_saved(c) * H;
   w.before = t > 0 ? MR_OUT(c, 0) + (at - 1) * H : (MR_GIVEN(c, 3) ? MR_IN(c, 3) + b * H : p->zero);
   w.dout = MR_DOUT(c, 0) + at * H;

@@ -44,6 +44,17 @@ static void step(const mr_real *x, const mr_real *a, int64_t H, mr_real *save, m
   }
 }
 
+/* Rows of step `at` of one sequence: inputs, saved gates, states and, in backward, their gradient. */
+static void fetch_step(const mr_call *c, int64_t at, int64_t H)
+{
+  if (c->dout == NULL) mr_rnn_fetch(MR_IN(c, 0) + at * 4 * H, 4 * H);
+  else if (c->din[0].data != NULL) mr_rnn_fetch(MR_DIN(c, 0) + at * 4 * H, 4 * H);
+  mr_rnn_fetch(MR_SAVE(c, 0) + at * 4 * H, 4 * H);
+  mr_rnn_fetch(MR_OUT(c, 0) + at * H, H);
+  mr_rnn_fetch(MR_OUT(c, 1) + at * H, H);
+  if (c->dout != NULL) mr_rnn_fetch(MR_DOUT(c, 0) + at * H, H);
+}
+
 static void forward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, int64_t from, int64_t n)
 {
   const int64_t H = r->H, T = r->T;
@@ -54,6 +65,7 @@ static void forward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, int6
     mr_rnn_product(be, n, 4 * H, H, h, H, MR_IN(c, 1), true, 0, sum, 4 * H);
     for (int64_t i = 0; i < n; i++) {
       const int64_t at = (from + i) * T + t;
+      if (t + 1 < T) fetch_step(c, at + 1, H);
       step(MR_IN(c, 0) + at * 4 * H, sum + i * 4 * H, H, MR_SAVE(c, 0) + at * 4 * H, h + i * H,
            cell + i * H, MR_OUT(c, 0) + at * H, MR_OUT(c, 1) + at * H);
     }
@@ -95,6 +107,7 @@ static void back_row(const mr_call *c, const mr_rnn *r, const mr_rnn_back *p, in
   const mr_real *h0 = MR_GIVEN(c, 2) ? MR_IN(c, 2) + b * H : p->zero;
   const mr_real *c0 = MR_GIVEN(c, 3) ? MR_IN(c, 3) + b * H : p->zero;
   mr_real *gate = p->gate + slot * 4 * H;
+  if (t > 0) fetch_step(c, at - 1, H);
   if (c->dout[1].data != NULL)
     for (int64_t j = 0; j < H; j++) dc[j] += MR_DOUT(c, 1)[at * H + j];
   step_back(MR_SAVE(c, 0) + at * 4 * H, MR_OUT(c, 1) + at * H, t > 0 ? MR_OUT(c, 1) + (at - 1) * H : c0,

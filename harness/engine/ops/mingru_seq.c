@@ -22,6 +22,7 @@ static void linear_space(const mr_sweep *s)
   for (int64_t t = 0; t < s->T; t++) {
     const mr_real *v = s->pre + t * 2 * s->H, *k = v + s->H;
     mr_real *h = s->h + t * s->H;
+    mr_sweep_fetch(s, t + MR_SWEEP_AHEAD, false);
     MR_SIMD
     for (int64_t j = 0; j < s->n; j++)
       h[j] = state[j] += mr_sigmoid1(k[j]) * (mr_g1(v[j]) - state[j]);
@@ -36,6 +37,7 @@ static void log_space(const mr_sweep *s)
   for (int64_t t = 0; t < s->T; t++) {
     const mr_real *v = s->pre + t * 2 * s->H, *k = v + s->H;
     mr_real *h = s->h + t * s->H;
+    mr_sweep_fetch(s, t + MR_SWEEP_AHEAD, false);
     MR_SIMD
     for (int64_t j = 0; j < s->n; j++) {
       state[j] = mr_logaddexp1(state[j] - mr_softplus1(k[j]), mr_log_g1(v[j]) - mr_softplus1(-k[j]));
@@ -63,6 +65,7 @@ static void backward(const mr_sweep *s)
   for (int64_t t = s->T - 1; t >= 0; t--) {
     const mr_real *v = s->pre + t * 2 * s->H, *k = v + s->H, *dh = s->dh + t * s->H;
     const mr_real *before = t > 0 ? s->h + (t - 1) * s->H : first;
+    mr_sweep_fetch(s, t - MR_SWEEP_AHEAD, true);
     MR_SIMD
     for (int64_t j = 0; j < s->n; j++) {
       d[j] += dh[j];

@@ -45,6 +45,7 @@ static void linear_space(const mr_sweep *s)
   for (int64_t t = 0; t < s->T; t++) {
     const mr_real *v = s->pre + t * 3 * s->H, *kf = v + s->H, *ki = kf + s->H;
     mr_real *h = s->h + t * s->H;
+    mr_sweep_fetch(s, t + MR_SWEEP_AHEAD, false);
     MR_PRAGMA(omp simd private(f, i))
     for (int64_t j = 0; j < s->n; j++) {
       gates(exp_minus(kf[j]), exp_minus(ki[j]), attr->normalise != 0, &f, &i);
@@ -62,6 +63,7 @@ static void log_space(const mr_sweep *s)
   for (int64_t t = 0; t < s->T; t++) {
     const mr_real *v = s->pre + t * 3 * s->H, *kf = v + s->H, *ki = kf + s->H;
     mr_real *h = s->h + t * s->H;
+    mr_sweep_fetch(s, t + MR_SWEEP_AHEAD, false);
     MR_PRAGMA(omp simd private(f, i))
     for (int64_t j = 0; j < s->n; j++) {
       log_gates(kf[j], ki[j], attr->normalise != 0, &f, &i);
@@ -98,6 +100,7 @@ static void backward(const mr_sweep *s)
   for (int64_t t = s->T - 1; t >= 0; t--) {
     const mr_real *v = s->pre + t * 3 * s->H, *kf = v + s->H, *ki = kf + s->H, *dh = s->dh + t * s->H;
     const mr_real *before = t > 0 ? s->h + (t - 1) * s->H : first;
+    mr_sweep_fetch(s, t - MR_SWEEP_AHEAD, true);
     MR_SIMD
     for (int64_t j = 0; j < s->n; j++) {
       d[j] += dh[j];

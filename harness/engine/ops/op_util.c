@@ -18,7 +18,7 @@ mr_status mr_rule_rank(const char *op, const char *name, const mr_view *v, mr_dt
                    type == MR_I32 ? "integers" : "reals");
   }
   if (rank >= 0 && v->shape.rank != rank) {
-    return MR_FAIL(MR_ERR_SHAPE, "%s: %s is %s but must have %d dimensions", op, name,
+    return MR_FAIL(MR_ERR_SHAPE, "%s: %s is %s but must have rank %d", op, name,
                    mr_shape_text(&v->shape, text, sizeof text), (int)rank);
   }
   return MR_OK;

@@ -53,5 +53,12 @@ mr_rnn_back mr_rnn_begin(const mr_rnn *r, const mr_call *c, int part, int blocks
 void mr_rnn_gather(mr_backend *be, const mr_rnn *r, mr_rnn_back *p, int64_t split);
 /* Adds all parts' sums to the results, in the order of parts. */
 void mr_rnn_add_parts(const mr_rnn *r, const mr_call *c, int blocks, int u, int b);
+
+/* Asks for n reals that the next step of this sequence reads or writes: more streams run side by side
+ * than the hardware follows. */
+static inline void mr_rnn_fetch(const mr_real *p, int64_t n)
+{
+  for (int64_t j = 0; j < n; j += 64 / (int64_t)sizeof *p) __builtin_prefetch(p + j, 1);
+}
 MR_C_END
 #endif

@@ -29,12 +29,25 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
   return MR_OK;
 }
 
+/* The largest element of a row, by lanes side by side: compilers leave a plain loop in scalar code,
+ * for a NaN would depend on the order. */
+static mr_real row_max(int64_t v, const mr_real *x)
+{
+  enum { LANES = 16 };
+  mr_real lane[LANES], m = x[0];
+  int64_t i = 0;
+  for (int j = 0; j < LANES; j++) lane[j] = m;
+  for (; i + LANES <= v; i += LANES)
+    for (int j = 0; j < LANES; j++) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+  for (; i < v; i++) m = x[i] > m ? x[i] : m;
+  for (int j = 0; j < LANES; j++) m = lane[j] > m ? lane[j] : m;
+  return m;
+}
+
 /* sum exp(x - max) over a row; *max. */
 static mr_real exp_sum(int64_t v, const mr_real *x, mr_real *max)
 {
-  mr_real m = x[0], sum = 0;
-  MR_PRAGMA(omp simd reduction(max : m))
-  for (int64_t i = 0; i < v; i++) m = x[i] > m ? x[i] : m;
+  mr_real m = row_max(v, x), sum = 0;
   MR_PRAGMA(omp simd reduction(+ : sum))
   for (int64_t i = 0; i < v; i++) sum += mr_exp1(x[i] - m);
   *max = m;
