@@ -3,6 +3,7 @@
 #include "build_info.h"
 #include "cli/cli.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,9 +69,19 @@ static int check_output(int code)
                              errno != 0 ? strerror(errno) : "an earlier write failed"));
 }
 
+/* A run file must never be opened in the place of a closed standard stream: what is printed there
+ * would end up in it. Writing to these stand-ins fails, as it should. */
+static bool fill_standard_streams(void)
+{
+  for (int fd = 0; fd <= 2; fd++)
+    if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDONLY) != fd) return false;
+  return true;
+}
+
 int main(int argc, char **argv)
 {
   /* A reader that goes away is a failed write, not a sudden death. */
   (void)signal(SIGPIPE, SIG_IGN);
+  if (!fill_standard_streams()) return MR_EXIT_FAILED;
   return check_output(dispatch(argc, argv));
 }

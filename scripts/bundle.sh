@@ -20,12 +20,13 @@ ldd "$tree/bin/minrnn" | awk '$2 == "=>" && $3 ~ /^\// { print $1, $3 }' |
 while read -r name path; do
   case $name in
     libc.so.* | libm.so.* | libpthread.so.* | libdl.so.* | librt.so.* | libresolv.so.*) continue ;;
-    libcu*.so.* | libnv*.so.*) continue ;;
+    libcuda.so.* | libcudart.so.* | libcublas*.so.* | libcudnn*.so.* | libnv*.so.*) continue ;;
   esac
   cp -L "$path" "$tree/lib/$name"
   # Each library travels with its licence.
   if command -v dpkg-query >/dev/null; then
-    owner=$(dpkg-query -S "$(readlink -f "$path")" 2>/dev/null | head -n 1 | cut -d: -f1 || true)
+    file=$(readlink -f "$path") # known to dpkg with or without the /usr in front
+    owner=$(dpkg-query -S "$file" "${file#/usr}" 2>/dev/null | head -n 1 | cut -d: -f1 || true)
     if [[ -n $owner && -r /usr/share/doc/$owner/copyright ]]; then
       cp -L "/usr/share/doc/$owner/copyright" "$tree/licences/$owner"
     fi

@@ -9,7 +9,8 @@
 # are named at the end, and the exit code is 1. Environment:
 #   MINRNN    the program, default build/minrnn
 #   RESULTS   folder of runs/ and figures/, default results
-#   PARALLEL  runs side by side, default 1; with more than one, each has one thread
+#   PARALLEL  runs side by side; with more than one, each has one thread. Default: one per core for smoke
+#             and cpu, whose small runs gain little from a second thread, and 1 for other profiles
 #   FORCE=1   run again what is finished
 set -uo pipefail
 export LC_ALL=C.UTF-8
@@ -18,7 +19,8 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 profile=${1:-${PROFILE:-cpu}}
 minrnn=${MINRNN:-$root/${BUILD:-build}/minrnn}
 results=${RESULTS:-$root/results}
-parallel=${PARALLEL:-1}
+case $profile in smoke | cpu) parallel=$(nproc) ;; *) parallel=1 ;; esac
+parallel=${PARALLEL:-$parallel}
 experiments=$root/scripts/experiments
 list=$experiments/profile_$profile.txt
 runs=$results/runs/$profile
@@ -54,7 +56,6 @@ name_of()
 }
 
 mkdir -p "$runs" || refuse "cannot make the folder $runs"
-state=$(mktemp -d) || refuse "cannot make a temporary folder"
 # Runs in the background do not get the terminal's interrupt, so it is handed on.
 # shellcheck disable=SC2317
 stop()
@@ -66,7 +67,6 @@ stop()
   exit 130
 }
 trap stop INT TERM
-trap 'rm -rf "$state"' EXIT
 
 mapfile -t lines < <(sed 's/#.*//; s/[[:space:]]*$//; s/^[[:space:]]*//; /^$/d' "$list")
 total=${#lines[@]}
@@ -92,35 +92,44 @@ mode_of()
   fi
 }
 
-# Runs line $1 as run $2; its exit code goes to $state/$1.
-train()
+# Waits until one of the runs in the background has ended.
+await_one()
 {
-  local number=$1 name=$2 mode code
-  shift 2
-  mode=$(mode_of "$runs/$name.h5")
-  "$minrnn" train "$@" "--out=$runs/$name.h5" ${mode:+"$mode"}
-  code=$?
-  echo "$code" > "$state/$number"
-  [ "$parallel" -eq 1 ] || echo "run $((number + 1)) of $total: $name ended with exit code $code"
+  local pid code=0
+  wait -n -p pid || code=$?
+  if [ -z "${pid:-}" ]; then # all have ended; bash still knows the code of each
+    for pid in "${!run_of[@]}"; do [ -n "${codes[run_of[pid]]:-}" ] || break; done
+    code=0
+    wait "$pid" || code=$?
+  fi
+  codes[run_of[pid]]=$code
+  echo "run $((run_of[pid] + 1)) of $total: ${names[run_of[pid]]} ended with exit code $code"
 }
 
+codes=()
+run_of=()
 for i in "${!lines[@]}"; do
   read -ra words <<< "${lines[$i]}"
   names[i]=$(name_of "${words[@]}")
   words[0]=$experiments/${words[0]}
+  file=$runs/${names[$i]}.h5
+  mode=$(mode_of "$file")
+  words+=("--out=$file" ${mode:+"$mode"})
+  [ "$parallel" -eq 1 ] || while [ $((i - ${#codes[@]})) -ge "$parallel" ]; do await_one; done
   echo "run $((i + 1)) of $total: ${names[$i]}"
   if [ "$parallel" -eq 1 ]; then
-    train "$i" "${names[$i]}" "${words[@]}"
+    "$minrnn" train "${words[@]}"
+    codes[i]=$?
   else
-    while [ "$(jobs -rp | wc -l)" -ge "$parallel" ]; do wait -n; done
-    train "$i" "${names[$i]}" "${words[@]}" --threads=1 --quiet &
+    "$minrnn" train "${words[@]}" --threads=1 --quiet &
+    run_of[$!]=$i
   fi
 done
-wait
+while [ ${#codes[@]} -lt "$total" ]; do await_one; done
 
 failed=()
 for i in "${!names[@]}"; do
-  [ "$(cat "$state/$i" 2> /dev/null)" = 0 ] || failed+=("${names[$i]}")
+  [ "${codes[$i]}" = 0 ] || failed+=("${names[$i]}")
 done
 
 echo "reproduce: $((total - ${#failed[@]})) of $total runs are complete after $((SECONDS - started)) s, in $runs"

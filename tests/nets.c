@@ -145,8 +145,11 @@ static void each_setting(void (*fn)(const char *, const char *), const mr_model_
 void net_each_variant(void (*fn)(const char *model, const char *words))
 {
   static const char *const scaffold[] = {
-    "--conv=4", "--conv=1 --mlp=geglu", "--mlp=gelu --norm=layernorm", "--h0=zero --dropout=0.2",
-    "--conv=3 --mlp=geglu --norm=layernorm --dropout=0.2 --layers=1 --batch=1 --expansion=1.75",
+      "--conv=4",
+      "--conv=1 --mlp=geglu",
+      "--mlp=gelu --norm=layernorm",
+      "--h0=zero --dropout=0.2",
+      "--conv=3 --mlp=geglu --norm=layernorm --dropout=0.2 --layers=1 --batch=1 --expansion=1.75",
   };
   for (int i = 0; i < mr_n_models; i++) {
     each_setting(fn, mr_models[i], 0, "");

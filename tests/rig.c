@@ -63,7 +63,7 @@ void rig_open(rig *r, const mr_case *c, mr_backend *be)
     if (!c->in[i].fixed) take(&r->din[i], &c->in[i].shape, MR_REAL);
   }
   rig_redraw(r);
-  mr_site site = { be->device, be->threads };
+  mr_site site = {be->device, be->threads};
   assert_ok(c->op->infer(c->attr.byte, r->in, c->n_in, &site, &r->need));
   mr_rng_seek(&rng, 7, MR_STREAM_CHECK, 100);
   for (int o = 0; o < c->op->n_out; o++) {
@@ -94,8 +94,8 @@ static void call(rig *r, mr_kernel fn, size_t work_bytes, const mr_view *in, con
   void *work = NULL;
   assert_ok(mr_alloc_slab(&work, work_bytes + 1));
   memset(work, 0xff, work_bytes);
-  mr_call k = { r->c.attr.byte, r->c.n_in, r->c.op->n_out, in, out, r->save, dout, r->din,
-                r->beta,        work,      &r->tick,       0 };
+  mr_call k = {r->c.attr.byte, r->c.n_in, r->c.op->n_out, in,   out,      r->save,
+               dout,           r->din,    r->beta,        work, &r->tick, 0};
   mr_status st = fn(r->be, &k);
   mr_free(work);
   assert_ok(st);
@@ -247,7 +247,7 @@ static mr_status run_case(void *ctx, const mr_case *c)
 
 static void run_op(void **state)
 {
-  tally t = { *state, 0, 0 };
+  tally t = {*state, 0, 0};
   assert_ok(mr_cases_each(run_case, &t));
   assert_true(t.n_run > 0);
   assert_int_equal(t.n_failed, 0);
@@ -263,10 +263,10 @@ static mr_status note_op(void *ctx, const mr_case *c)
   union { /* cmocka's state is not const */
     const mr_op *op;
     void *state;
-  } both = { c->op };
+  } both = {c->op};
   (void)snprintf(table.name[i], sizeof table.name[i], "%s_%s", c->op->name, what);
   table.op[i] = c->op;
-  table.test[i] = (struct CMUnitTest){ table.name[i], run_op, NULL, NULL, both.state };
+  table.test[i] = (struct CMUnitTest){table.name[i], run_op, NULL, NULL, both.state};
   return MR_OK;
 }
 

@@ -32,9 +32,9 @@ static void last_inputs(const carry *k, const rig *from, rig *to)
 }
 
 static const carry carries[] = {
-  { "conv1d", { 1, -1 }, last_inputs },    { "scan", { 2, -1 }, last_steps },
-  { "mingru_seq", { 1, -1 }, last_steps }, { "minlstm_seq", { 1, -1 }, last_steps },
-  { "gru_seq", { 3, -1 }, last_steps },    { "lstm_seq", { 2, 3 }, last_steps },
+    {"conv1d", {1, -1}, last_inputs},    {"scan", {2, -1}, last_steps},
+    {"mingru_seq", {1, -1}, last_steps}, {"minlstm_seq", {1, -1}, last_steps},
+    {"gru_seq", {3, -1}, last_steps},    {"lstm_seq", {2, 3}, last_steps},
 };
 
 static const carry *find(const mr_case *c)

@@ -6,14 +6,14 @@
 
 /* y_t = x_t^2 + y_{t-1} / 2 over [B,T,D]; backward reads x. */
 typedef struct flaw_attr {
-  int32_t sign;      /* of the gradient                        */
-  int32_t lag;       /* reads x_{t-lag} instead of x_t         */
-  int32_t drift;     /* adds the number of calls so far        */
-  int32_t hides;     /* does not declare that it reads x       */
-  int32_t boasts;    /* declares that it reads y               */
-  int32_t passes;    /* claims that dx equals dy               */
-  int32_t forgets;   /* ignores beta                           */
-  int32_t spills;    /* sequences start from the one before    */
+  int32_t sign;    /* of the gradient                        */
+  int32_t lag;     /* reads x_{t-lag} instead of x_t         */
+  int32_t drift;   /* adds the number of calls so far        */
+  int32_t hides;   /* does not declare that it reads x       */
+  int32_t boasts;  /* declares that it reads y               */
+  int32_t passes;  /* claims that dx equals dy               */
+  int32_t forgets; /* ignores beta                           */
+  int32_t spills;  /* sequences start from the one before    */
 } flaw_attr;
 
 static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const mr_site *site,
@@ -80,10 +80,10 @@ static void reference(const mr_ref *r)
     r->out[0][i] = x[i] * x[i] + (i / D % T > 0 ? r->out[0][i - D] / 2 : 0);
 }
 
-static const mr_op sound = { "flawed", 1, 1, sizeof(flaw_attr), infer, { forward, NULL },
-                             { backward, NULL } };
-static const mr_op stub = { "stubbed", 1, 1, sizeof(flaw_attr), infer, { forward, NULL },
-                            { no_backward, NULL } };
+static const mr_op sound = {"flawed",        1, 1, sizeof(flaw_attr), infer, {forward, NULL},
+                            {backward, NULL}};
+static const mr_op stub = {"stubbed",          1, 1, sizeof(flaw_attr), infer, {forward, NULL},
+                           {no_backward, NULL}};
 
 static mr_case with(const mr_op *op, flaw_attr f)
 {
@@ -128,10 +128,10 @@ static bool keeps(rig_case_test property, const mr_case *c)
 
 static void the_sound_op_passes_everything(void **state)
 {
-  static const rig_case_test property[] = { prop_shares, prop_adds,    prop_alone, prop_threads,
-                                            prop_causal, prop_carries, prop_batch, prop_algebra };
+  static const rig_case_test property[] = {prop_shares, prop_adds,    prop_alone, prop_threads,
+                                           prop_causal, prop_carries, prop_batch, prop_algebra};
   char text[384];
-  mr_case c = with(&sound, (flaw_attr){ 0 });
+  mr_case c = with(&sound, (flaw_attr){0});
   (void)state;
   assert_true(passes(&c, MR_CHECK_ALL));
   assert_true(rig_needs(&c, be, true, text, sizeof text));
@@ -141,7 +141,7 @@ static void the_sound_op_passes_everything(void **state)
 
 static void a_sign_error_is_reported(void **state)
 {
-  mr_case c = with(&sound, (flaw_attr){ .sign = -1 });
+  mr_case c = with(&sound, (flaw_attr){.sign = -1});
   (void)state;
   assert_true(passes(&c, MR_CHECK_FORWARD));
   assert_false(passes(&c, MR_CHECK_BACKWARD));
@@ -149,14 +149,14 @@ static void a_sign_error_is_reported(void **state)
 
 static void a_forward_that_is_late_by_one_step_is_reported(void **state)
 {
-  mr_case c = with(&sound, (flaw_attr){ .lag = 1 });
+  mr_case c = with(&sound, (flaw_attr){.lag = 1});
   (void)state;
   assert_false(passes(&c, MR_CHECK_FORWARD));
 }
 
 static void a_forward_that_sees_the_next_step_is_reported(void **state)
 {
-  mr_case c = with(&sound, (flaw_attr){ .lag = -1 });
+  mr_case c = with(&sound, (flaw_attr){.lag = -1});
   (void)state;
   assert_false(passes(&c, MR_CHECK_FORWARD));
   assert_false(keeps(prop_causal, &c));
@@ -164,7 +164,7 @@ static void a_forward_that_sees_the_next_step_is_reported(void **state)
 
 static void an_empty_backward_is_reported(void **state)
 {
-  mr_case c = with(&stub, (flaw_attr){ 0 });
+  mr_case c = with(&stub, (flaw_attr){0});
   (void)state;
   assert_false(passes(&c, MR_CHECK_BACKWARD));
   assert_false(keeps(prop_adds, &c));
@@ -173,7 +173,7 @@ static void an_empty_backward_is_reported(void **state)
 static void an_undeclared_read_is_reported(void **state)
 {
   char text[384];
-  mr_case c = with(&sound, (flaw_attr){ .hides = 1 });
+  mr_case c = with(&sound, (flaw_attr){.hides = 1});
   (void)state;
   assert_false(rig_needs(&c, be, true, text, sizeof text));
   assert_holds(text, "does not declare");
@@ -182,7 +182,7 @@ static void an_undeclared_read_is_reported(void **state)
 static void a_needless_declaration_is_reported(void **state)
 {
   char text[384];
-  mr_case c = with(&sound, (flaw_attr){ .boasts = 1 });
+  mr_case c = with(&sound, (flaw_attr){.boasts = 1});
   (void)state;
   assert_true(rig_needs(&c, be, false, text, sizeof text));
   assert_false(rig_needs(&c, be, true, text, sizeof text));
@@ -191,21 +191,21 @@ static void a_needless_declaration_is_reported(void **state)
 
 static void a_result_that_differs_from_run_to_run_is_reported(void **state)
 {
-  mr_case c = with(&sound, (flaw_attr){ .drift = 1 });
+  mr_case c = with(&sound, (flaw_attr){.drift = 1});
   (void)state;
   assert_false(passes(&c, MR_CHECK_REPEAT));
 }
 
 static void a_gradient_that_only_claims_to_pass_is_reported(void **state)
 {
-  mr_case c = with(&sound, (flaw_attr){ .passes = 1 });
+  mr_case c = with(&sound, (flaw_attr){.passes = 1});
   (void)state;
   assert_false(keeps(prop_shares, &c));
 }
 
 static void a_backward_that_ignores_beta_is_reported(void **state)
 {
-  mr_case c = with(&sound, (flaw_attr){ .forgets = 1 });
+  mr_case c = with(&sound, (flaw_attr){.forgets = 1});
   (void)state;
   assert_true(passes(&c, MR_CHECK_ALL));
   assert_false(keeps(prop_adds, &c));
@@ -213,7 +213,7 @@ static void a_backward_that_ignores_beta_is_reported(void **state)
 
 static void sequences_that_run_into_each_other_are_reported(void **state)
 {
-  mr_case c = with(&sound, (flaw_attr){ .spills = 1 });
+  mr_case c = with(&sound, (flaw_attr){.spills = 1});
   (void)state;
   assert_false(passes(&c, MR_CHECK_FORWARD));
   assert_false(keeps(prop_batch, &c));
@@ -222,17 +222,17 @@ static void sequences_that_run_into_each_other_are_reported(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(the_sound_op_passes_everything),
-    cmocka_unit_test(a_sign_error_is_reported),
-    cmocka_unit_test(a_forward_that_is_late_by_one_step_is_reported),
-    cmocka_unit_test(a_forward_that_sees_the_next_step_is_reported),
-    cmocka_unit_test(an_empty_backward_is_reported),
-    cmocka_unit_test(an_undeclared_read_is_reported),
-    cmocka_unit_test(a_needless_declaration_is_reported),
-    cmocka_unit_test(a_result_that_differs_from_run_to_run_is_reported),
-    cmocka_unit_test(a_gradient_that_only_claims_to_pass_is_reported),
-    cmocka_unit_test(a_backward_that_ignores_beta_is_reported),
-    cmocka_unit_test(sequences_that_run_into_each_other_are_reported),
+      cmocka_unit_test(the_sound_op_passes_everything),
+      cmocka_unit_test(a_sign_error_is_reported),
+      cmocka_unit_test(a_forward_that_is_late_by_one_step_is_reported),
+      cmocka_unit_test(a_forward_that_sees_the_next_step_is_reported),
+      cmocka_unit_test(an_empty_backward_is_reported),
+      cmocka_unit_test(an_undeclared_read_is_reported),
+      cmocka_unit_test(a_needless_declaration_is_reported),
+      cmocka_unit_test(a_result_that_differs_from_run_to_run_is_reported),
+      cmocka_unit_test(a_gradient_that_only_claims_to_pass_is_reported),
+      cmocka_unit_test(a_backward_that_ignores_beta_is_reported),
+      cmocka_unit_test(sequences_that_run_into_each_other_are_reported),
   };
   return cmocka_run_group_tests(tests, open_backend, close_backend);
 }

@@ -14,9 +14,9 @@ static mr_status train_one_step(const char *model)
   mr_status st = MR_OK;
   mr_backend *be = NULL;
   mr_optim *optim = NULL;
-  net n = { 0 };
-  const mr_optim_rule rule = { .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .clip = 1,
-                               .steps = 1 };
+  net n = {0};
+  const mr_optim_rule rule = {
+      .lr = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .clip = 1, .steps = 1};
   MR_TRY(mr_backend_open(&be, MR_CPU, 2));
   MR_TRY(net_ready(&n, be, model, "--conv=4 --mlp=geglu --dropout=0.1"));
   MR_TRY(mr_optim_create(&optim, be, n.tape, &rule, NULL));
@@ -79,8 +79,8 @@ static void a_check_fails_cleanly_at_every_allocation(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(training_fails_cleanly_at_every_allocation),
-    cmocka_unit_test(a_check_fails_cleanly_at_every_allocation),
+      cmocka_unit_test(training_fails_cleanly_at_every_allocation),
+      cmocka_unit_test(a_check_fails_cleanly_at_every_allocation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,8 +8,8 @@
 static bool exempt(const mr_case *c)
 {
   static const char *const name[] = {
-    "act:relu:N1",                   /* its one input is negative: the gradient is 0 either way */
-    "softmax_xent:N10V7:unlabelled", /* nothing is scored: all gradients are 0                  */
+      "act:relu:N1",                   /* its one input is negative: the gradient is 0 either way */
+      "softmax_xent:N10V7:unlabelled", /* nothing is scored: all gradients are 0                  */
   };
   for (size_t i = 0; i < sizeof name / sizeof *name; i++)
     if (strcmp(c->name, name[i]) == 0) return true;

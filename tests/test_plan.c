@@ -120,7 +120,7 @@ static void no_buffers_and_empty_buffers_need_no_slab(void **state)
 
 static void one_byte_takes_one_aligned_place(void **state)
 {
-  mr_buf b = { 1, 3, 3, 77 };
+  mr_buf b = {1, 3, 3, 77};
   size_t slab, bound;
   (void)state;
   check(&b, 1, &slab, &bound);
@@ -185,7 +185,7 @@ static void two_hundred_thousand_buffers_are_placed(void **state)
 
 static void the_check_names_overlapping_and_stray_buffers(void **state)
 {
-  mr_buf b[2] = { { 300, 0, 5, 0 }, { 300, 5, 9, 256 } };
+  mr_buf b[2] = {{300, 0, 5, 0}, {300, 5, 9, 256}};
   (void)state;
   assert_int_equal(mr_place_check(b, 2, 1024), MR_ERR_INTERNAL);
   assert_non_null(strstr(mr_error_message(), "0 and 1"));
@@ -200,7 +200,7 @@ static void the_check_names_overlapping_and_stray_buffers(void **state)
 
 static void a_life_that_ends_before_it_starts_is_refused(void **state)
 {
-  mr_buf b = { 8, 4, 3, 0 };
+  mr_buf b = {8, 4, 3, 0};
   size_t slab, bound;
   (void)state;
   assert_int_equal(mr_place(&b, 1, &slab, &bound), MR_ERR_INTERNAL);
@@ -209,15 +209,15 @@ static void a_life_that_ends_before_it_starts_is_refused(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(random_buffers_never_overlap_and_the_bound_is_right),
-    cmocka_unit_test(buffers_of_one_size_reach_the_bound),
-    cmocka_unit_test(steps_of_a_network_stay_near_the_bound),
-    cmocka_unit_test(no_buffers_and_empty_buffers_need_no_slab),
-    cmocka_unit_test(one_byte_takes_one_aligned_place),
-    cmocka_unit_test(placement_is_repeatable),
-    cmocka_unit_test(two_hundred_thousand_buffers_are_placed),
-    cmocka_unit_test(the_check_names_overlapping_and_stray_buffers),
-    cmocka_unit_test(a_life_that_ends_before_it_starts_is_refused),
+      cmocka_unit_test(random_buffers_never_overlap_and_the_bound_is_right),
+      cmocka_unit_test(buffers_of_one_size_reach_the_bound),
+      cmocka_unit_test(steps_of_a_network_stay_near_the_bound),
+      cmocka_unit_test(no_buffers_and_empty_buffers_need_no_slab),
+      cmocka_unit_test(one_byte_takes_one_aligned_place),
+      cmocka_unit_test(placement_is_repeatable),
+      cmocka_unit_test(two_hundred_thousand_buffers_are_placed),
+      cmocka_unit_test(the_check_names_overlapping_and_stray_buffers),
+      cmocka_unit_test(a_life_that_ends_before_it_starts_is_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

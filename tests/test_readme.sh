@@ -63,6 +63,9 @@ build/minrnn list > "$tmp/list"
 grep -qw ema "$tmp/list" || fail "no ema in: $(cat "$tmp/list")"
 grep -qw recall_first "$tmp/list" || fail "no recall_first in: $(cat "$tmp/list")"
 
+echo "minrnn check holds for the scan that the example baseline is made of"
+build/minrnn check scan > "$tmp/log" 2>&1 || fail "check: $(tail -n 5 "$tmp/log")"
+
 echo "the commands of the text run, and the runs complete"
 run_all() # README WORD
 {

@@ -74,7 +74,7 @@ static void authors_can_refuse_in_their_own_words(void **state)
   mr_tape_fail(t, MR_ERR_CONFIG, "width is %d; this cell needs an even one", 7);
   mr_tape_fail(t, MR_ERR_ARG, "a later one");
   assert_int_equal(x_of(t, "x").id, 0);
-  mr_val none = { 0 };
+  mr_val none = {0};
   assert_fails(mr_tape_plan(t, none, true, NULL), MR_ERR_CONFIG, "width is 7");
   mr_tape_destroy(t);
 }
@@ -86,7 +86,7 @@ static void a_name_serves_once(void **state)
   mr_scope_push(t, "in", -1);
   x_of(t, "w");
   x_of(t, "w");
-  mr_val none = { 0 };
+  mr_val none = {0};
   assert_fails(mr_tape_plan(t, none, true, NULL), MR_ERR_ARG, "in.w");
   mr_tape_destroy(t);
 }
@@ -113,8 +113,8 @@ static void scopes_prefix_names_and_nest(void **state)
     x_of(t, name);
   }
   assert_int_equal(mr_tape_find(t, "block.12.mixer.w").id, w.id);
-  static const char *const name[] = { "w", "block.12.w", "block.12.v", "v2.0.w", "last", "many0",
-                                      "many199" };
+  static const char *const name[] = {"w",    "block.12.w", "block.12.v", "v2.0.w",
+                                     "last", "many0",      "many199"};
   for (size_t i = 0; i < sizeof name / sizeof *name; i++)
     assert_int_not_equal(mr_tape_find(t, name[i]).id, 0);
   assert_int_equal(mr_tape_find(t, "block.12.mixer.v").id, 0);
@@ -180,7 +180,7 @@ static void beta_one_adds_up_and_unused_parameters_stay_zero(void **state)
   mr_val y = mr_add(t, mr_act(t, x, MR_TANH), mr_act(t, x, MR_GELU));
   ready(t, y, NULL);
   step(t, y, 0);
-  mr_real twice[6], zero[6] = { 0 };
+  mr_real twice[6], zero[6] = {0};
   for (int i = 0; i < 6; i++) twice[i] = 2 * ((mr_real *)net_slot(t, "x")->grad.data)[i];
   step(t, y, 1);
   assert_close(net_slot(t, "x")->grad.data, twice, 6, 1e-14, 0);
@@ -229,7 +229,7 @@ static void a_gradient_through_the_second_output_alone_is_right(void **state)
   (void)state;
   for (int way = 0; way < 2; way++) {
     mr_tape *t = new_tape();
-    mr_val xw = mr_param(t, "xw", mr_shape3(1, 2, 12), mr_init_normal(1)), none = { 0 };
+    mr_val xw = mr_param(t, "xw", mr_shape3(1, 2, 12), mr_init_normal(1)), none = {0};
     mr_val u = mr_param(t, "u", mr_shape2(12, 3), mr_init_normal(1));
     mr_val h = mr_lstm_seq(t, xw, u, none, none), c = mr_output(t, h, 1);
     mr_val y = way ? mr_add(t, mr_scale(t, h, 0), c) : c;
@@ -260,7 +260,7 @@ static void borrowed_parameters_are_the_owner_s(void **state)
 
   assert_ok(mr_tape_create(&lent, be, 1));
   mr_tape_borrow(lent, own);
-  mr_val none = { 0 };
+  mr_val none = {0};
   x_of(lent, "y");
   assert_fails(mr_tape_plan(lent, none, false, &rep), MR_ERR_ARG, "parameter y");
   mr_tape_destroy(lent);
@@ -332,9 +332,9 @@ static void the_dump_is_a_table_with_every_node(void **state)
 {
   net n;
   char path[512], line[512];
-  static const char *const op[] = { "embed", "rmsnorm", "linear", "mingru_seq", "add",
-                                    "softmax_xent" };
-  bool seen[6] = { false };
+  static const char *const op[] = {"embed",      "rmsnorm", "linear",
+                                   "mingru_seq", "add",     "softmax_xent"};
+  bool seen[6] = {false};
   (void)state;
   net_open(&n, be);
   (void)snprintf(path, sizeof path, "%s/dump.tsv", mr_test_folder());
@@ -379,7 +379,7 @@ static void a_profile_names_every_op_both_ways(void **state)
 static int open_backend(void **state)
 {
   (void)state;
-  assert_ok(mr_backend_open(&be, MR_CPU, 1));
+  assert_ok(mr_backend_open(&be, MR_CPU, 2));
   return 0;
 }
 
@@ -393,22 +393,22 @@ static int close_backend(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(the_first_error_sticks_and_names_the_op),
-    cmocka_unit_test(authors_can_refuse_in_their_own_words),
-    cmocka_unit_test(a_name_serves_once),
-    cmocka_unit_test(scopes_prefix_names_and_nest),
-    cmocka_unit_test(wrong_use_is_refused_with_a_sentence),
-    cmocka_unit_test(a_parameter_used_twice_sums_its_gradients),
-    cmocka_unit_test(beta_one_adds_up_and_unused_parameters_stay_zero),
-    cmocka_unit_test(scale_multiplies_the_gradient_of_a_scalar_root),
-    cmocka_unit_test(kept_values_are_there_after_forward),
-    cmocka_unit_test(a_gradient_through_the_second_output_alone_is_right),
-    cmocka_unit_test(borrowed_parameters_are_the_owner_s),
-    cmocka_unit_test(dropout_rests_outside_training),
-    cmocka_unit_test(steps_allocate_nothing),
-    cmocka_unit_test(the_plan_counts_what_it_makes),
-    cmocka_unit_test(the_dump_is_a_table_with_every_node),
-    cmocka_unit_test(a_profile_names_every_op_both_ways),
+      cmocka_unit_test(the_first_error_sticks_and_names_the_op),
+      cmocka_unit_test(authors_can_refuse_in_their_own_words),
+      cmocka_unit_test(a_name_serves_once),
+      cmocka_unit_test(scopes_prefix_names_and_nest),
+      cmocka_unit_test(wrong_use_is_refused_with_a_sentence),
+      cmocka_unit_test(a_parameter_used_twice_sums_its_gradients),
+      cmocka_unit_test(beta_one_adds_up_and_unused_parameters_stay_zero),
+      cmocka_unit_test(scale_multiplies_the_gradient_of_a_scalar_root),
+      cmocka_unit_test(kept_values_are_there_after_forward),
+      cmocka_unit_test(a_gradient_through_the_second_output_alone_is_right),
+      cmocka_unit_test(borrowed_parameters_are_the_owner_s),
+      cmocka_unit_test(dropout_rests_outside_training),
+      cmocka_unit_test(steps_allocate_nothing),
+      cmocka_unit_test(the_plan_counts_what_it_makes),
+      cmocka_unit_test(the_dump_is_a_table_with_every_node),
+      cmocka_unit_test(a_profile_names_every_op_both_ways),
   };
   return cmocka_run_group_tests(tests, open_backend, close_backend);
 }

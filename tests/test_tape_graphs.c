@@ -18,19 +18,25 @@ static mr_val leaf(mr_tape *t, const char *name)
 /* A random expression over earlier values, each as likely. */
 static mr_val grow(mr_tape *t, mr_rng *r, const mr_val *v, int n, mr_val w)
 {
-  static const mr_act_kind kind[] = { MR_TANH, MR_SIGMOID, MR_GELU, MR_SILU };
-  mr_val none = { 0 };
+  static const mr_act_kind kind[] = {MR_TANH, MR_SIGMOID, MR_GELU, MR_SILU};
+  mr_val none = {0};
   int a = (int)mr_rng_below(r, (uint32_t)n), b = (int)mr_rng_below(r, (uint32_t)n);
   if (a == b) b = (b + 1) % n;
   switch (mr_rng_below(r, 8)) {
   case 0:
   case 1:
-  case 2: return mr_add(t, v[a], v[b]);
-  case 3: return mr_sub(t, v[a], v[b]);
-  case 4: return mr_mul(t, v[a], mr_act(t, v[b], MR_TANH));
-  case 5: return mr_scale(t, v[a], 0.75);
-  case 6: return mr_act(t, mr_linear_with(t, v[a], w, none), MR_TANH);
-  default: return mr_act(t, v[a], kind[mr_rng_below(r, 4)]);
+  case 2:
+    return mr_add(t, v[a], v[b]);
+  case 3:
+    return mr_sub(t, v[a], v[b]);
+  case 4:
+    return mr_mul(t, v[a], mr_act(t, v[b], MR_TANH));
+  case 5:
+    return mr_scale(t, v[a], 0.75);
+  case 6:
+    return mr_act(t, mr_linear_with(t, v[a], w, none), MR_TANH);
+  default:
+    return mr_act(t, v[a], kind[mr_rng_below(r, 4)]);
   }
 }
 
@@ -66,7 +72,7 @@ static void gradients_of_random_graphs_match_differences(void **state)
     mr_rng_seek(&r, seed, MR_STREAM_CHECK, 9);
     mr_tape *t = NULL;
     assert_ok(mr_tape_create(&t, be, 11));
-    mr_val v[N_VALUES] = { leaf(t, "a"), leaf(t, "b"), leaf(t, "c") };
+    mr_val v[N_VALUES] = {leaf(t, "a"), leaf(t, "b"), leaf(t, "c")};
     mr_val w = mr_param(t, "w", mr_shape2(3, 3), mr_init_normal(0.5));
     int n = N_LEAVES + 3 + (int)mr_rng_below(&r, N_VALUES - N_LEAVES - 3);
     for (int i = N_LEAVES; i < n; i++) v[i] = grow(t, &r, v, i, w);
@@ -77,7 +83,7 @@ static void gradients_of_random_graphs_match_differences(void **state)
     mr_keep(t, root);
     gradient_of_sum(t, root);
     for (int i = 0; i < N_LEAVES; i++) {
-      const mr_slot *s = net_slot(t, (const char *[]){ "a", "b", "c" }[i]);
+      const mr_slot *s = net_slot(t, (const char *[]){"a", "b", "c"}[i]);
       mr_real *x = s->value.data, want[LEAF], got[LEAF];
       memcpy(got, s->grad.data, sizeof got);
       for (int j = 0; j < LEAF; j++) {
@@ -97,7 +103,7 @@ static void gradients_of_random_graphs_match_differences(void **state)
 static int open_backend(void **state)
 {
   (void)state;
-  assert_ok(mr_backend_open(&be, MR_CPU, 1));
+  assert_ok(mr_backend_open(&be, MR_CPU, 2));
   return 0;
 }
 
@@ -111,7 +117,7 @@ static int close_backend(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(gradients_of_random_graphs_match_differences),
+      cmocka_unit_test(gradients_of_random_graphs_match_differences),
   };
   return cmocka_run_group_tests(tests, open_backend, close_backend);
 }

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "checkpoint.h"
+#include "mem.h"
 
 static int tear_down(void **state)
 {
@@ -200,6 +200,24 @@ static void a_non_finite_loss_names_the_step_and_keeps_the_file_as_failed(void *
   run_close(&r);
 }
 
+static void memory_that_runs_out_anywhere_is_one_clean_failure(void **state)
+{
+  small_run r;
+  mr_status st;
+  int64_t n = 0;
+  (void)state;
+  run_open(&r, "r", 0, NULL);
+  do {
+    mr_alloc_fail_at(++n);
+    st = run_train(&r, RUN_FORCE, NULL);
+    mr_alloc_fail_at(0);
+    assert_true(st == MR_ERR_NOMEM || st == MR_OK);
+  } while (st != MR_OK);
+  assert_true(n > 100);
+  assert_string_equal(run_attr(r.path, "/", "status"), "complete");
+  run_close(&r);
+}
+
 static void wrong_use_fails(const char *setting, run_mode mode, const char *word)
 {
   small_run r;
@@ -344,6 +362,7 @@ int main(void)
       cmocka_unit_test_teardown(a_run_stops_at_its_goal_and_says_so, tear_down),
       cmocka_unit_test_teardown(a_non_finite_loss_names_the_step_and_keeps_the_file_as_failed,
                                 tear_down),
+      cmocka_unit_test_teardown(memory_that_runs_out_anywhere_is_one_clean_failure, tear_down),
       cmocka_unit_test_teardown(existing_output_is_left_alone, tear_down),
       cmocka_unit_test_teardown(a_run_that_is_complete_is_not_run_again, tear_down),
       cmocka_unit_test_teardown(there_must_be_something_to_resume, tear_down),

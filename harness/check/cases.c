@@ -58,7 +58,7 @@ void mr_case_emit(mr_case_sink *s, mr_case *c, double rtol, double atol, const c
 
 mr_status mr_cases_each(mr_case_fn fn, void *ctx)
 {
-  mr_case_sink s = { fn, ctx, MR_OK };
+  mr_case_sink s = {fn, ctx, MR_OK};
   mr_cases_pointwise(&s);
   mr_cases_rows(&s);
   mr_cases_time(&s);
@@ -70,13 +70,20 @@ static double draw_real(mr_rng *r, const mr_case_in *in, int64_t at)
 {
   double x = mr_rng_normal(r), u = mr_rng_uniform(r);
   switch (in->fill) {
-  case MR_FILL_OFF_ZERO: return x + copysign(0.1, x);
-  case MR_FILL_WEIGHT: return x / sqrt((double)mr_cols(&in->shape));
-  case MR_FILL_POSITIVE: return 0.1 + 1.9 * u;
-  case MR_FILL_GATE: return 0.05 + 0.9 * u;
-  case MR_FILL_WIDE: return 10 * x;
-  case MR_FILL_MASK: return at > 0 && u < 0.3 ? 0 : 0.5 + 1.5 * mr_rng_uniform(r);
-  default: return x;
+  case MR_FILL_OFF_ZERO:
+    return x + copysign(0.1, x);
+  case MR_FILL_WEIGHT:
+    return x / sqrt((double)mr_cols(&in->shape));
+  case MR_FILL_POSITIVE:
+    return 0.1 + 1.9 * u;
+  case MR_FILL_GATE:
+    return 0.05 + 0.9 * u;
+  case MR_FILL_WIDE:
+    return 10 * x;
+  case MR_FILL_MASK:
+    return at > 0 && u < 0.3 ? 0 : 0.5 + 1.5 * mr_rng_uniform(r);
+  default:
+    return x;
   }
 }
 

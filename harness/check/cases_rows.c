@@ -15,8 +15,8 @@ static void linear(mr_case_sink *s)
 {
   const struct {
     int n, k, m;
-  } shape[] = { { 1, 1, 1 }, { 7, 3, 5 }, { 13, 67, 37 }, { 2, 37, 130 }, { 256, 64, 96 } };
-  for (int i = 0; i < 5; i++)
+  } shape[] = {{1, 1, 1}, {7, 3, 5}, {14, 5, 4}, {13, 67, 37}, {2, 37, 130}, {256, 64, 96}};
+  for (int i = 0; i < 6; i++)
     for (int bias = 0; bias < 2; bias++) {
       mr_case c = mr_case_begin(&mr_linear_op, mr_ref_linear, NULL, "N%dK%dM%d%s", shape[i].n,
                                 shape[i].k, shape[i].m, bias ? ":bias" : "");
@@ -27,27 +27,27 @@ static void linear(mr_case_sink *s)
       else
         mr_case_absent(&c);
       c.large = shape[i].n > 100;
-      mr_case_emit(s, &c, 4e-6, 4e-6, products);
+      mr_case_emit(s, &c, 2e-6, 2e-6, products);
     }
   mr_case c = mr_case_begin(&mr_linear_op, mr_ref_linear, NULL, "B3T5K7M13:bias");
   mr_case_real(&c, MR_FILL_NORMAL, mr_shape3(3, 5, 7));
   mr_case_real(&c, MR_FILL_WEIGHT, mr_shape2(13, 7));
   mr_case_real(&c, MR_FILL_NORMAL, mr_shape1(13));
-  mr_case_emit(s, &c, 4e-6, 4e-6, products);
+  mr_case_emit(s, &c, 2e-6, 2e-6, products);
 }
 
 static void embed(mr_case_sink *s)
 {
   const struct {
     int b, t, v, d;
-  } shape[] = { { 1, 1, 1, 1 }, { 2, 5, 3, 7 }, { 1, 13, 16, 67 }, { 8, 64, 16, 64 } };
+  } shape[] = {{1, 1, 1, 1}, {2, 5, 3, 7}, {1, 13, 16, 67}, {8, 64, 16, 64}};
   for (int i = 0; i < 4; i++) {
     mr_case c = mr_case_begin(&mr_embed_op, mr_ref_embed, NULL, "B%dT%dV%dD%d", shape[i].b,
                               shape[i].t, shape[i].v, shape[i].d);
     mr_case_ints(&c, MR_FILL_TOKEN, mr_shape2(shape[i].b, shape[i].t), shape[i].v);
     mr_case_real(&c, MR_FILL_NORMAL, mr_shape2(shape[i].v, shape[i].d));
     c.large = shape[i].b == 8;
-    mr_case_emit(s, &c, 4e-6, 4e-6, exact);
+    mr_case_emit(s, &c, 2e-6, 2e-6, exact);
   }
 }
 
@@ -55,7 +55,7 @@ static void norms(mr_case_sink *s)
 {
   const struct {
     int n, d;
-  } shape[] = { { 1, 1 }, { 5, 3 }, { 1, 67 }, { 13, 37 }, { 300, 64 } };
+  } shape[] = {{1, 1}, {5, 3}, {1, 67}, {13, 37}, {300, 64}};
   for (int i = 0; i < 5; i++)
     for (int layer = 0; layer < 2; layer++) {
       const mr_op *op = layer ? &mr_layernorm_op : &mr_rmsnorm_op;
@@ -66,7 +66,10 @@ static void norms(mr_case_sink *s)
       mr_case_real(&c, MR_FILL_POSITIVE, mr_shape1(shape[i].d));
       if (layer) mr_case_real(&c, MR_FILL_NORMAL, mr_shape1(shape[i].d));
       c.large = shape[i].n == 300;
-      mr_case_emit(s, &c, 5e-6, 5e-6, sums);
+      if (shape[i].d == 1)
+        mr_case_emit(s, &c, 2e-6, 2e-3, "the gradient of x / |x| is what rounding leaves of 0");
+      else
+        mr_case_emit(s, &c, 2e-6, 2e-6, sums);
     }
 }
 
@@ -74,23 +77,23 @@ static void softmax_xent(mr_case_sink *s)
 {
   const struct {
     int n, v;
-  } shape[] = { { 1, 2 }, { 5, 3 }, { 13, 67 }, { 300, 64 } };
+  } shape[] = {{1, 2}, {5, 3}, {13, 67}, {300, 64}};
   for (int i = 0; i < 4; i++) {
     mr_case c = mr_case_begin(&mr_softmax_xent_op, mr_ref_softmax_xent, NULL, "N%dV%d", shape[i].n,
                               shape[i].v);
     mr_case_real(&c, MR_FILL_NORMAL, mr_shape2(shape[i].n, shape[i].v));
     mr_case_ints(&c, MR_FILL_LABEL, mr_shape1(shape[i].n), shape[i].v);
     c.large = shape[i].n == 300;
-    mr_case_emit(s, &c, 5e-6, 5e-6, sums);
+    mr_case_emit(s, &c, 2e-6, 2e-6, sums);
   }
   for (int i = 0; i < 3; i++) {
-    static const char *const name[] = { "wide", "unlabelled", "B2T5V7" };
+    static const char *const name[] = {"wide", "unlabelled", "rank3"};
     mr_case c = mr_case_begin(&mr_softmax_xent_op, mr_ref_softmax_xent, NULL, "N10V7:%s", name[i]);
     mr_case_real(&c, i == 0 ? MR_FILL_WIDE : MR_FILL_NORMAL,
                  i == 2 ? mr_shape3(2, 5, 7) : mr_shape2(10, 7));
     mr_case_ints(&c, i == 1 ? MR_FILL_NO_LABEL : MR_FILL_LABEL,
                  i == 2 ? mr_shape2(2, 5) : mr_shape1(10), 7);
-    mr_case_emit(s, &c, 5e-6, 5e-6, sums);
+    mr_case_emit(s, &c, 2e-6, 2e-6, sums);
   }
 }
 
@@ -98,7 +101,7 @@ static void mse(mr_case_sink *s)
 {
   const struct {
     int n, d;
-  } shape[] = { { 1, 1 }, { 5, 3 }, { 13, 67 }, { 300, 64 } };
+  } shape[] = {{1, 1}, {5, 3}, {13, 67}, {300, 64}};
   for (int i = 0; i < 5; i++) {
     int n = shape[i % 4].n, d = shape[i % 4].d;
     mr_case c = mr_case_begin(&mr_mse_op, mr_ref_mse, NULL, "N%dD%d%s", n, d, i < 4 ? "" : ":3d");
@@ -107,7 +110,7 @@ static void mse(mr_case_sink *s)
     mr_case_fixed(&c, MR_FILL_NORMAL, full);
     mr_case_fixed(&c, MR_FILL_MASK, i < 4 ? mr_shape1(n) : mr_shape2(1, n));
     c.large = n == 300;
-    mr_case_emit(s, &c, 5e-6, 5e-6, sums);
+    mr_case_emit(s, &c, 2e-6, 2e-6, sums);
   }
 }
 

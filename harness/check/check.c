@@ -20,12 +20,12 @@ typedef struct trial {
   mr_val x[MR_CASE_MAX_IN], y[MR_MAX_OUT], root;
   int n_out;
   int64_t n_in[MR_CASE_MAX_IN], n_y[MR_MAX_OUT];
-  mr_view view[MR_CASE_MAX_IN];   /* inputs as the reference sees them        */
-  double *out[MR_MAX_OUT];        /* of the reference                         */
-  double *plus[MR_MAX_OUT];       /* the same at a shifted input              */
-  double *scratch, *weight;       /* weight: R, as many as output 0 has       */
-  double *direction, *saved;      /* as many as the largest input has         */
-  mr_real *bits[2];               /* outputs and gradients of the two runs    */
+  mr_view view[MR_CASE_MAX_IN]; /* inputs as the reference sees them        */
+  double *out[MR_MAX_OUT];      /* of the reference                         */
+  double *plus[MR_MAX_OUT];     /* the same at a shifted input              */
+  double *scratch, *weight;     /* weight: R, as many as output 0 has       */
+  double *direction, *saved;    /* as many as the largest input has         */
+  mr_real *bits[2];             /* outputs and gradients of the two runs    */
   int64_t n_bits;
 } trial;
 
@@ -56,8 +56,8 @@ static double largest(const double *x, int64_t n)
 
 static void reference(const trial *t, double *const *out)
 {
-  mr_ref r = { t->c->attr.byte, t->c->n_in, t->view, { out[0], out[1] }, t->scratch,
-               { SEED, STEP, 1 }, 0 };
+  mr_ref r = {t->c->attr.byte, t->c->n_in,      t->view, {out[0], out[1]},
+              t->scratch,      {SEED, STEP, 1}, 0};
   t->c->ref(&r);
 }
 
@@ -148,8 +148,7 @@ static mr_status record(trial *t)
     mr_shape s = mr_shape_of(t->tape, t->y[o]);
     t->n_y[o] = mr_count(&s);
   }
-  if (c->both)
-    t->root = mr_add(t->tape, t->y[0], mr_scale(t->tape, t->y[1], SECOND_SHARE));
+  if (c->both) t->root = mr_add(t->tape, t->y[0], mr_scale(t->tape, t->y[1], SECOND_SHARE));
   mr_plan_report plan;
   MR_CHECK(mr_tape_plan(t->tape, t->root, true, &plan));
   return mr_tape_alloc(t->tape);
@@ -177,8 +176,8 @@ static mr_status upload(trial *t)
     if (t->c->in[i].fill == MR_FILL_ABSENT) continue;
     MR_CHECK(mr_tape_view(t->tape, t->x[i], &v));
     if (t->c->in[i].dtype == MR_I32)
-      MR_CHECK(t->be->api->upload(t->be, v.data, t->view[i].data,
-                                  (size_t)t->n_in[i] * sizeof(int32_t)));
+      MR_CHECK(
+          t->be->api->upload(t->be, v.data, t->view[i].data, (size_t)t->n_in[i] * sizeof(int32_t)));
     else
       MR_CHECK(send(t, &v, t->view[i].data, t->n_in[i]));
   }
@@ -370,16 +369,31 @@ mr_status mr_check_list(FILE *f)
 enum { N_BACKENDS = 2 };
 typedef struct session {
   const char *name;
+  bool exact; /* a case has exactly this name */
   mr_backend *be[N_BACKENDS];
   FILE *out;
   int *n_run, *n_failed;
 } session;
 
+static mr_status look_for_exact(void *ctx, const mr_case *c)
+{
+  session *s = ctx;
+  s->exact = s->exact || (s->name && strcmp(c->name, s->name) == 0);
+  return MR_OK;
+}
+
+static bool asked_for(const session *s, const mr_case *c)
+{
+  if (!s->name) return true;
+  if (s->exact) return strcmp(c->name, s->name) == 0;
+  return strncmp(c->name, s->name, strlen(s->name)) == 0;
+}
+
 static mr_status run_one(void *ctx, const mr_case *c)
 {
   session *s = ctx;
-  mr_check_result worst = { true, -1, "" };
-  if (s->name && strncmp(c->name, s->name, strlen(s->name)) != 0) return MR_OK;
+  mr_check_result worst = {true, -1, ""};
+  if (!asked_for(s, c)) return MR_OK;
   for (int b = 0; b < N_BACKENDS && s->be[b]; b++) {
     mr_check_result r;
     MR_CHECK(mr_check_case(c, s->be[b], MR_CHECK_ALL, &r));
@@ -397,10 +411,11 @@ static mr_status run_one(void *ctx, const mr_case *c)
 mr_status mr_check_run(const char *name, mr_device dev, FILE *out, int *n_run, int *n_failed)
 {
   mr_status st = MR_OK;
-  session s = { name, { NULL, NULL }, out, n_run, n_failed };
+  session s = {name, false, {NULL, NULL}, out, n_run, n_failed};
   *n_run = *n_failed = 0;
   MR_TRY(mr_backend_open(&s.be[0], dev, 1));
   if (dev == MR_CPU) MR_TRY(mr_backend_open(&s.be[1], dev, 2));
+  MR_TRY(mr_cases_each(look_for_exact, &s));
   MR_TRY(mr_cases_each(run_one, &s));
   if (*n_run == 0)
     st = MR_FAIL(MR_ERR_ARG, "no check has a name that starts with %s; see minrnn check --list",

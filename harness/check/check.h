@@ -24,9 +24,10 @@ MR_MUST mr_status mr_check_case(const mr_case *c, mr_backend *be, int what, mr_c
 
 /* One line per case: its descriptor, tolerance and reason. */
 MR_MUST mr_status mr_check_list(FILE *f);
-/* Runs every case whose descriptor starts with `name` (NULL: all), on the CPU with 1 and 2 threads.
+/* Runs the case whose descriptor is `name`, or else all that start with it (NULL: all), on the CPU
+ * with 1 and 2 threads.
  * Prints one line per case to out; a failure also names the worst element and the command that
- * replays it. MR_ERR_ARG when no case has that name. */
+ * replays it. MR_ERR_ARG when no case has such a name. */
 MR_MUST mr_status mr_check_run(const char *name, mr_device dev, FILE *out, int *n_run,
                                int *n_failed);
 MR_C_END

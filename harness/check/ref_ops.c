@@ -56,7 +56,8 @@ void mr_ref_layernorm(const mr_ref *r)
   for (int64_t n = 0; n < N; n++) {
     double mean = 0, var = 0;
     for (int64_t d = 0; d < D; d++) mean += x[n * D + d] / (double)D;
-    for (int64_t d = 0; d < D; d++) var += (x[n * D + d] - mean) * (x[n * D + d] - mean) / (double)D;
+    for (int64_t d = 0; d < D; d++)
+      var += (x[n * D + d] - mean) * (x[n * D + d] - mean) / (double)D;
     for (int64_t d = 0; d < D; d++)
       r->out[0][n * D + d] = (x[n * D + d] - mean) / sqrt(var + 1e-5) * gain[d] + bias[d];
   }
@@ -99,17 +100,28 @@ static double gelu(double x)
 static double act(mr_act_kind kind, double x)
 {
   switch (kind) {
-  case MR_SIGMOID: return sigmoid(x);
-  case MR_TANH: return tanh(x);
-  case MR_RELU: return x > 0 ? x : 0;
-  case MR_EXP: return exp(x);
-  case MR_GELU: return gelu(x);
-  case MR_SILU: return x * sigmoid(x);
-  case MR_SOFTPLUS: return fmax(x, 0) + log1p(exp(-fabs(x)));
-  case MR_G: return x >= 0 ? x + 0.5 : sigmoid(x);
-  case MR_LOG_G: return x >= 0 ? log(x + 0.5) : -(fmax(-x, 0) + log1p(exp(-fabs(x))));
-  case MR_LOG: return log(x);
-  case MR_N_ACTS: break;
+  case MR_SIGMOID:
+    return sigmoid(x);
+  case MR_TANH:
+    return tanh(x);
+  case MR_RELU:
+    return x > 0 ? x : 0;
+  case MR_EXP:
+    return exp(x);
+  case MR_GELU:
+    return gelu(x);
+  case MR_SILU:
+    return x * sigmoid(x);
+  case MR_SOFTPLUS:
+    return fmax(x, 0) + log1p(exp(-fabs(x)));
+  case MR_G:
+    return x >= 0 ? x + 0.5 : sigmoid(x);
+  case MR_LOG_G:
+    return x >= 0 ? log(x + 0.5) : -(fmax(-x, 0) + log1p(exp(-fabs(x))));
+  case MR_LOG:
+    return log(x);
+  case MR_N_ACTS:
+    break;
   }
   return NAN;
 }

@@ -116,8 +116,7 @@ void mr_ref_minlstm_seq(const mr_ref *r)
         const double *p = pre + (b * T + t) * 3 * H;
         double f = sigmoid(p[H + j]), i = sigmoid(p[2 * H + j]);
         double sum = attr->normalise ? f + i : 1;
-        h[(b * T + t) * H + j] =
-            f / sum * state(h, h0, T, H, b, t - 1, j) + i / sum * g(p[j]);
+        h[(b * T + t) * H + j] = f / sum * state(h, h0, T, H, b, t - 1, j) + i / sum * g(p[j]);
       }
 }
 
@@ -165,8 +164,8 @@ void mr_ref_lstm_seq(const mr_ref *r)
       for (int64_t j = 0; j < H; j++) {
         double gate[4]; /* i, f, g, o before their functions */
         for (int k = 0; k < 4; k++)
-          gate[k] = xw[(b * T + t) * 4 * H + k * H + j] +
-                    recur(u, k * H + j, NULL, h, h0, T, H, b, t);
+          gate[k] =
+              xw[(b * T + t) * 4 * H + k * H + j] + recur(u, k * H + j, NULL, h, h0, T, H, b, t);
         double before = state(c, c0, T, H, b, t - 1, j), now;
         now = sigmoid(gate[1]) * before + sigmoid(gate[0]) * tanh(gate[2]);
         c[(b * T + t) * H + j] = now;

@@ -37,8 +37,8 @@ MR_MUST mr_status mr_grid_number(mr_grid *g, int column, const char *number);
 
 /* A heading line and one line per row; missing cells read nan. Aligned: blanks between columns, and
  * text that would be taken for several stands in "..." with \" \\ \n \r \t inside. TSV: \\ \n \r
- * \t inside cells. CSV: as RFC 4180 quotes, lines ended by \n alone. JSON: no heading, one object per
- * row, null for what is missing or is not finite. */
+ * \t inside cells. CSV: as RFC 4180 quotes, lines ended by \n alone. JSON: no heading, one object
+ * per row, null for what is missing or is not finite. */
 void mr_grid_print(const mr_grid *g, mr_grid_form form, FILE *f);
 MR_C_END
 #endif

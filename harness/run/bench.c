@@ -84,7 +84,7 @@ static double since(int64_t start)
   return (double)(mr_now_ns() - start);
 }
 
-/* All four quantities once, into ns. The backend remembers the products of one subject at a time. */
+/* All four quantities once, into ns. The backend remembers one subject's products at a time. */
 static mr_status one_round(mr_subject *s, mr_subject **recorded, double *ns)
 {
   int64_t start = mr_now_ns();
@@ -239,7 +239,7 @@ static mr_status write_logs(mr_subject *s, int n, mr_backend *be)
 static mr_status bench_all(mr_subject *s, int n, mr_backend *be)
 {
   for (int i = 0; i < n; i++) {
-    MR_CHECK(mr_subject_open(&s[i], be));
+    MR_CHECK(mr_subject_open(&s[i], be, mr_find_model(s[i].c->model)));
     MR_CHECK(mr_subject_gate(&s[i]));
   }
   MR_CHECK(sample_all(s, n));
@@ -272,5 +272,5 @@ out:
   for (int i = 0; s != NULL && i < n; i++) mr_subject_close(&s[i]);
   mr_free(s);
   mr_backend_close(be);
-  return st;
+  return st == MR_ERR_UNSUPPORTED ? MR_ERR_CONFIG : st; /* an absent device is the user's to mend */
 }

@@ -4,8 +4,8 @@
 #include "bench_impl.h"
 #include "mem.h"
 
-/* Largest difference between a whole and a cut sequence, in parts of the largest output: products of
- * other sizes add up in another order. */
+/* Largest difference between a whole and a cut sequence, in parts of the largest output: products
+ * of other sizes add up in another order. */
 #define CUT_TOLERANCE (sizeof(mr_real) == sizeof(double) ? 1e-9 : 1e-3)
 
 /* ---- The same bits twice -------------------------------------------------------------------- */
@@ -52,13 +52,13 @@ static mr_status check_repeats(mr_subject *s)
   const mr_real *x = first;
   for (size_t i = 0; i < bytes / sizeof *x; i++) {
     if (isfinite(x[i])) continue;
-    st = MR_FAIL(MR_ERR_NUMERIC, "%s: its mixer gives %g, so no time is told", s->c->model,
+    st = MR_FAIL(MR_ERR_NUMERIC, "%s: its mixer gives %g, so no time is told", s->model->name,
                  (double)x[i]);
     goto out;
   }
   if (memcmp(first, second, bytes) != 0)
     st = MR_FAIL(MR_ERR_NUMERIC, "%s: two runs of its mixer differ, so no time is told",
-                 s->c->model);
+                 s->model->name);
 out:
   mr_free(first);
   mr_free(second);
@@ -237,7 +237,7 @@ static mr_status check_cut(mr_subject *s)
         MR_ERR_NUMERIC,
         "%s: stretches of %lld steps with carried state differ from the whole sequence by %g "
         "of %g, so no time is told",
-        s->c->model, (long long)k.T, k.worst, k.size);
+        s->model->name, (long long)k.T, k.worst, k.size);
 out:
   close_cut(&k);
   return st;

@@ -38,8 +38,8 @@ typedef struct mr_subject {
   bool done;
 } mr_subject;
 
-/* Tape, memory and data of one subject. s is zeroed; mr_subject_close serves after failure too. */
-MR_MUST mr_status mr_subject_open(mr_subject *s, mr_backend *be);
+/* Tape, memory and data of one subject. c, o and row are set, all else is zero; mr_subject_close serves after failure too. */
+MR_MUST mr_status mr_subject_open(mr_subject *s, mr_backend *be, const mr_model_def *m);
 void mr_subject_close(mr_subject *s);
 /* One pass over the mixers, waited for. mr_mixer_seed uploads the gradient that starts backward and
  * comes between the two. */

@@ -1,6 +1,5 @@
 /* bench_subject.c — what is timed: a model's mixers on a fixed input, and a whole training step.
  * SPDX-License-Identifier: MIT */
-#include <math.h>
 #include "bench_impl.h"
 #include "facts.h"
 #include "mem.h"
@@ -67,10 +66,10 @@ static mr_status open_samples(mr_subject *s)
   return MR_OK;
 }
 
-mr_status mr_subject_open(mr_subject *s, mr_backend *be)
+mr_status mr_subject_open(mr_subject *s, mr_backend *be, const mr_model_def *m)
 {
   s->be = be;
-  s->model = mr_find_model(s->c->model);
+  s->model = m;
   s->def = mr_find_task(s->c->task);
   if (s->model == NULL || s->def == NULL)
     return MR_FAIL(MR_ERR_CONFIG, "there is no %s, see minrnn list",
@@ -124,12 +123,11 @@ mr_status mr_subject_step(mr_subject *s)
   MR_CHECK(mr_tape_tick(s->tape, (uint64_t)s->steps, true));
   MR_CHECK(mr_tape_forward(s->tape));
   MR_CHECK(mr_tape_backward(s->tape, 0, 1));
-  MR_CHECK(mr_optim_step(s->optim, s->steps, &grad_norm));
-  MR_CHECK(s->be->api->sync(s->be));
+  mr_status st = mr_optim_step(s->optim, s->steps, &grad_norm);
   s->steps++;
-  if (!isfinite(grad_norm))
-    return MR_FAIL(MR_ERR_NUMERIC,
-                   "%s: the gradient norm is %g after %lld steps, so no time is told", s->c->model,
-                   grad_norm, (long long)s->steps);
-  return MR_OK;
+  if (st == MR_ERR_NUMERIC)
+    return MR_FAIL(st, "%s: the gradient norm is %g in training step %lld, so no time is told",
+                   s->model->name, grad_norm, (long long)s->steps);
+  MR_CHECK(st);
+  return s->be->api->sync(s->be);
 }

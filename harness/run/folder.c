@@ -27,7 +27,7 @@ static mr_status nearest_folder(const char *path, char *folder, size_t n)
     else
       *slash = '\0';
     if (stat(folder, &s) == 0) break;
-    if (errno != ENOENT)
+    if (errno != ENOENT && errno != ENOTDIR)
       return MR_FAIL(MR_ERR_CONFIG, "folder %s cannot be used: %s", folder, strerror(errno));
     if (strcmp(folder, ".") == 0 || strcmp(folder, "/") == 0)
       return MR_FAIL(MR_ERR_CONFIG, "the current folder is gone");

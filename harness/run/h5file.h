@@ -8,7 +8,7 @@
 #include "status.h"
 MR_C_BEGIN
 
-/* For functions with `st`, `out:` and the file's `path`: expr calls HDF5, "what" is what it is for. */
+/* For functions with `st`, `out:` and the file's `path`: expr calls HDF5 to do what `what` says. */
 #define MR_H5(expr, what)                                                                          \
   do {                                                                                             \
     if ((expr) < 0) {                                                                              \

@@ -24,6 +24,13 @@ typedef struct old_signals {
   struct sigaction interrupt, terminate;
 } old_signals;
 
+/* A signal that the caller has turned off, as for jobs in the background, stays off. */
+static bool catch_signal(int number, const struct sigaction *a, struct sigaction *old)
+{
+  if (sigaction(number, NULL, old) != 0) return false;
+  return old->sa_handler == SIG_IGN || sigaction(number, a, NULL) == 0;
+}
+
 /* A second signal of the same kind ends the process at once. */
 static mr_status catch_signals(old_signals *old)
 {
@@ -32,8 +39,8 @@ static mr_status catch_signals(old_signals *old)
   a.sa_handler = note_signal;
   a.sa_flags = (int)SA_RESETHAND;
   stop_signal = 0;
-  if (sigemptyset(&a.sa_mask) != 0 || sigaction(SIGINT, &a, &old->interrupt) != 0 ||
-      sigaction(SIGTERM, &a, &old->terminate) != 0)
+  if (sigemptyset(&a.sa_mask) != 0 || !catch_signal(SIGINT, &a, &old->interrupt) ||
+      !catch_signal(SIGTERM, &a, &old->terminate))
     return MR_FAIL(MR_ERR_INTERNAL, "signals cannot be caught");
   return MR_OK;
 }

@@ -124,8 +124,7 @@ static mr_status prepare(mr_training *t)
   MR_CHECK(allocate(t));
   t->now.best_step = -1;
   t->now.best_loss = INFINITY;
-  if (t->o->init != NULL)
-    MR_CHECK(mr_checkpoint_load(t->o->init, t->be, t->tape, NULL, NULL));
+  if (t->o->init != NULL) MR_CHECK(mr_checkpoint_load(t->o->init, t->be, t->tape, NULL, NULL));
   MR_CHECK(mr_log_create(&t->log, t->run, t->c, t->o->command != NULL ? t->o->command : ""));
   MR_CHECK(mr_log_machine(t->log, t->be));
   MR_CHECK(mr_log_plan(t->log, &t->plan, mr_optim_bytes(t->optim)));
@@ -143,8 +142,9 @@ mr_status mr_training_open(mr_training *t, const mr_config *c, const mr_train_op
   t->r = r;
   memset(r, 0, sizeof *r);
   mr_status st = prepare(t);
-  /* An unreadable checkpoint is the user's to mend as long as nothing was written. */
-  return st == MR_ERR_IO && !t->started ? MR_ERR_CONFIG : st;
+  /* An unreadable checkpoint or an absent device is the user's to mend: nothing was written yet. */
+  if (!t->started && (st == MR_ERR_IO || st == MR_ERR_UNSUPPORTED)) return MR_ERR_CONFIG;
+  return st;
 }
 
 void mr_training_close(mr_training *t)

@@ -139,7 +139,9 @@ static void backward_rows(mr_backend *be, const mr_call *c, dims d, int part, in
   mr_real beta_w = own != NULL ? 0 : c->beta[1];
   mr_real beta_b = own != NULL || c->n_in < 3 ? 0 : c->beta[2];
   mr_share(d.rows, 16, part, parts, &from, &to);
-  if (from == to && own != NULL) memset(own, 0, (size_t)(d.m * d.k + d.m) * sizeof *own);
+  /* A part without rows, part 0 among them, still starts its sums. */
+  if (from == to && dw != NULL && beta_w == 0) memset(dw, 0, (size_t)(d.m * d.k) * sizeof *dw);
+  if (from == to && db != NULL && beta_b == 0) memset(db, 0, (size_t)d.m * sizeof *db);
   for (int64_t r = from; r < to; r += panel) {
     const int64_t n = to - r < panel ? to - r : panel;
     if (wants(c, 0)) dx_block(be, c, d, r, n);

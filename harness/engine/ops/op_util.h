@@ -41,7 +41,7 @@ static inline int64_t mr_tile(int64_t lane, int64_t to, int64_t d)
 {
   int64_t n = d - lane % d;
   n = n < to - lane ? n : to - lane;
-  return n < MR_TILE ? n : MR_TILE;
+  return n < MR_TILE ? n : (int64_t)MR_TILE;
 }
 
 /* dst[n] = beta * dst + sum over `parts` rows of part, `stride` elements apart, in rising order. */
