@@ -8,7 +8,7 @@ static const mr_opt opts[] = {
 };
 
 typedef struct cell {
-  mr_val w, wb, u, b;        /* input and recurrent weights and biases           */
+  mr_val w, wb, u, b;          /* input and recurrent weights and biases           */
   mr_val u_rz, b_rz, u_n, b_n; /* their parts, for reset before                  */
   int64_t B, H;
   bool before;
@@ -26,8 +26,10 @@ static mr_val step(mr_tape *t, const cell *k, mr_val x, mr_val h)
   const int64_t H = k->H;
   mr_val xw = mr_linear_with(t, x, k->w, k->wb);
   mr_val hu = k->before ? recurrent(t, k, h, k->u_rz, k->b_rz) : recurrent(t, k, h, k->u, k->b);
-  mr_val r = mr_act(t, mr_add(t, mr_slice_last(t, xw, 0, H), mr_slice_last(t, hu, 0, H)), MR_SIGMOID);
-  mr_val z = mr_act(t, mr_add(t, mr_slice_last(t, xw, H, H), mr_slice_last(t, hu, H, H)), MR_SIGMOID);
+  mr_val r =
+      mr_act(t, mr_add(t, mr_slice_last(t, xw, 0, H), mr_slice_last(t, hu, 0, H)), MR_SIGMOID);
+  mr_val z =
+      mr_act(t, mr_add(t, mr_slice_last(t, xw, H, H), mr_slice_last(t, hu, H, H)), MR_SIGMOID);
   mr_val m;
   if (k->before) {
     mr_val rh = h;
@@ -43,7 +45,8 @@ static mr_val step(mr_tape *t, const cell *k, mr_val x, mr_val h)
 
 static mr_val mixer(mr_tape *t, const mr_config *c, mr_dims d, mr_val x, mr_state *st)
 {
-  const mr_init in = mr_init_uniform(1 / sqrt((double)d.D)), rec = mr_init_uniform(1 / sqrt((double)d.H));
+  const mr_init in = mr_init_uniform(1 / sqrt((double)d.D)),
+                rec = mr_init_uniform(1 / sqrt((double)d.H));
   const int64_t H = d.H;
   cell k = {.B = d.B, .H = H, .before = mr_option_is(c, "gru_loop", "reset", "before")};
   mr_val *h = mr_loop_steps(t, d.T), y = {0};
@@ -63,5 +66,5 @@ static mr_val mixer(mr_tape *t, const mr_config *c, mr_dims d, mr_val x, mr_stat
   return y;
 }
 
-MR_MODEL(gru_loop) = {"gru_loop", "GRU, small ops per time step (the paper's timing)", opts, 1, mixer,
-                      mr_state_h};
+MR_MODEL(gru_loop) = {
+    "gru_loop", "GRU, small ops per time step (the paper's timing)", opts, 1, mixer, mr_state_h};

@@ -25,7 +25,8 @@ static void step(mr_tape *t, const cell *k, mr_val x, mr_val *h, mr_val *c)
 
 static mr_val mixer(mr_tape *t, const mr_config *c, mr_dims d, mr_val x, mr_state *st)
 {
-  const mr_init in = mr_init_uniform(1 / sqrt((double)d.D)), rec = mr_init_uniform(1 / sqrt((double)d.H));
+  const mr_init in = mr_init_uniform(1 / sqrt((double)d.D)),
+                rec = mr_init_uniform(1 / sqrt((double)d.H));
   cell k = {.H = d.H};
   mr_val *h = mr_loop_steps(t, d.T), y = {0};
   if (h == NULL) return y;
@@ -44,5 +45,5 @@ static mr_val mixer(mr_tape *t, const mr_config *c, mr_dims d, mr_val x, mr_stat
   return y;
 }
 
-MR_MODEL(lstm_loop) = {"lstm_loop", "LSTM, small ops per time step (the paper's timing)", NULL, 0,
-                       mixer, mr_state_hc};
+MR_MODEL(lstm_loop) = {
+    "lstm_loop", "LSTM, small ops per time step (the paper's timing)", NULL, 0, mixer, mr_state_hc};

@@ -12,8 +12,8 @@ static const mr_opt opts[] = {
 static mr_val mixer(mr_tape *t, const mr_config *c, mr_dims d, mr_val x, mr_state *st)
 {
   const bool log_form = mr_option_is(c, "mingru", "form", "log");
-  mr_val pre = mr_linear(t, x, "in", 2 * d.H);                          /* [B,T,2H] */
-  mr_val h0 = mr_carry(st, 0, mr_initial_state(t, c, d, "h0", true));   /* [B,1,H]  */
+  mr_val pre = mr_linear(t, x, "in", 2 * d.H);                        /* [B,T,2H] */
+  mr_val h0 = mr_carry(st, 0, mr_initial_state(t, c, d, "h0", true)); /* [B,1,H]  */
   mr_val h = mr_mingru_seq(t, pre, h0, log_form ? MR_FORM_LOG : MR_FORM_LINEAR);
   mr_carry_last(t, st, 0, h);
   return mr_linear(t, h, "out", d.D); /* [B,T,D] */

@@ -15,5 +15,5 @@ static mr_val mixer(mr_tape *t, const mr_config *c, mr_dims d, mr_val x, mr_stat
   return mr_linear(t, h, "out", d.D);
 }
 
-MR_MODEL(mingru_smallops) = {"mingru_smallops", "minGRU, published log-space formula, unfused", NULL,
-                             0, mixer, mr_state_h};
+MR_MODEL(mingru_smallops) = {
+    "mingru_smallops", "minGRU, published log-space formula, unfused", NULL, 0, mixer, mr_state_h};

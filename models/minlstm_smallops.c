@@ -28,5 +28,6 @@ static mr_val mixer(mr_tape *t, const mr_config *c, mr_dims d, mr_val x, mr_stat
   return mr_linear(t, h, "out", d.D);
 }
 
-MR_MODEL(minlstm_smallops) = {"minlstm_smallops", "minLSTM, published log-space formula, unfused",
-                              opts, 2, mixer, mr_state_h};
+MR_MODEL(minlstm_smallops) = {
+    "minlstm_smallops", "minLSTM, published log-space formula, unfused", opts, 2, mixer,
+    mr_state_h};

@@ -68,9 +68,9 @@ void mr_tape_destroy(mr_tape *t)
   }
   api->release(t->be, t->slab);
   api->release(t->be, t->tick);
-  void *own[] = {t->value, t->node, t->operand, t->param, t->slot,       t->table,       t->use,
-                 t->buf,   t->alias, t->fwd,    t->bwd,   t->views,      t->betas,       t->error,
-                 t->beta_first, t->slot_written, t->member, t->grad_of};
+  void *own[] = {t->value, t->node,  t->operand,    t->param,        t->slot,   t->table,
+                 t->use,   t->buf,   t->alias,      t->fwd,          t->bwd,    t->views,
+                 t->betas, t->error, t->beta_first, t->slot_written, t->member, t->grad_of};
   for (size_t i = 0; i < sizeof own / sizeof *own; i++) mr_free(own[i]);
   free_arena(t->arena);
   mr_free(t);
@@ -132,8 +132,10 @@ void mr_scope_push(mr_tape *t, const char *name, int index)
 {
   const size_t n = strlen(t->scope);
   int m;
-  if (index >= 0) m = snprintf(t->scope + n, sizeof t->scope - n, "%s.%d.", name, index);
-  else m = snprintf(t->scope + n, sizeof t->scope - n, "%s.", name);
+  if (index >= 0)
+    m = snprintf(t->scope + n, sizeof t->scope - n, "%s.%d.", name, index);
+  else
+    m = snprintf(t->scope + n, sizeof t->scope - n, "%s.", name);
   if (m < 0 || (size_t)m >= sizeof t->scope - n) {
     t->scope[n] = '\0';
     mr_tape_fail(t, MR_ERR_ARG, "scope names are longer than %d characters", MR_MAX_SCOPE - 1);
@@ -244,7 +246,8 @@ mr_val mr_input(mr_tape *t, const char *name, mr_shape s, mr_dtype d)
   return t->st == MR_OK ? v : none();
 }
 
-static mr_status add_param(mr_tape *t, const char *name, const mr_shape *s, mr_init init, int32_t *id)
+static mr_status add_param(mr_tape *t, const char *name, const mr_shape *s, mr_init init,
+                           int32_t *id)
 {
   void *p;
   int32_t owner_slot = MR_NONE;
@@ -311,16 +314,18 @@ static mr_status check_operands(const mr_tape *t, const mr_op *op, const mr_val 
     return MR_FAIL(MR_ERR_ARG, "%s%s takes %d inputs at most, got %d", t->scope, op->name, op->n_in,
                    n_in);
   if (op->fwd[t->be->device] == NULL)
-    return MR_FAIL(MR_ERR_UNSUPPORTED, "%s%s has no kernel on device %s", t->scope, op->name, device);
+    return MR_FAIL(MR_ERR_UNSUPPORTED, "%s%s has no kernel on device %s", t->scope, op->name,
+                   device);
   for (int i = 0; i < n_in; i++) {
     if (in[i].id < 0 || in[i].id >= t->n_values)
       return MR_FAIL(MR_ERR_ARG, "%s%s: input %d is no value of this tape", t->scope, op->name, i);
     if (op->n_in == MR_VARIADIC) continue;
     for (int j = 0; j < i; j++)
       if (in[i].id != 0 && in[i].id == in[j].id && t->value[in[i].id].wants_grad)
-        return MR_FAIL(MR_ERR_ARG,
-                       "%s%s: inputs %d and %d are one value; pass mr_scale(t, x, 1) as one of them",
-                       t->scope, op->name, j, i);
+        return MR_FAIL(
+            MR_ERR_ARG,
+            "%s%s: inputs %d and %d are one value; pass mr_scale(t, x, 1) as one of them", t->scope,
+            op->name, j, i);
   }
   return MR_OK;
 }

@@ -198,8 +198,10 @@ static bool may_pass(mr_tape *t, int32_t b, int32_t into, int32_t now)
   for (int32_t *link = &t->member[l]; *link != MR_NONE;) {
     const int32_t m = *link;
     if (!agree(t, b, m, now)) return false;
-    if (t->buf[m].last <= now) *link = t->member[m];
-    else link = &t->member[m];
+    if (t->buf[m].last <= now)
+      *link = t->member[m];
+    else
+      link = &t->member[m];
   }
   return true;
 }
@@ -273,7 +275,8 @@ static void place_params(mr_tape *t)
     const value *v = &t->value[id];
     if (v->kind != VALUE_PARAM) continue;
     t->param[v->slot].offset = t->param_bytes;
-    t->param_bytes += (mr_bytes(&v->shape, MR_REAL) + MR_PLAN_ALIGN - 1) / MR_PLAN_ALIGN * MR_PLAN_ALIGN;
+    t->param_bytes +=
+        (mr_bytes(&v->shape, MR_REAL) + MR_PLAN_ALIGN - 1) / MR_PLAN_ALIGN * MR_PLAN_ALIGN;
   }
 }
 

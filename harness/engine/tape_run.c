@@ -232,9 +232,9 @@ static mr_status begin_backward(mr_tape *t, mr_real beta, mr_real scale)
   for (int32_t i = 0; i < t->n_beta_first; i++) *t->beta_first[i] = beta;
   for (int32_t i = 0; i < t->n_slots; i++)
     if (!t->slot_written[i] && beta == 0)
-      MR_CHECK(api->fill(t->be, t->slot[i].grad.data, 0, mr_bytes(&t->slot[i].grad.shape, MR_REAL)));
-  if (root->shape.rank == 0)
-    MR_CHECK(api->upload(t->be, grad_of(t, root), &scale, sizeof scale));
+      MR_CHECK(
+          api->fill(t->be, t->slot[i].grad.data, 0, mr_bytes(&t->slot[i].grad.shape, MR_REAL)));
+  if (root->shape.rank == 0) MR_CHECK(api->upload(t->be, grad_of(t, root), &scale, sizeof scale));
   return MR_OK;
 }
 
@@ -259,7 +259,8 @@ mr_status mr_tape_backward(mr_tape *t, mr_real beta, mr_real scale)
 
 /* ==== Looking inside ========================================================================= */
 
-static mr_status add_time(const node *n, bool backward, double ns, mr_op_time *rows, int cap, int *n_rows)
+static mr_status add_time(const node *n, bool backward, double ns, mr_op_time *rows, int cap,
+                          int *n_rows)
 {
   int r = 0;
   while (r < *n_rows && (rows[r].op != n->op->name || rows[r].backward != backward)) r++;

@@ -43,14 +43,17 @@ static mr_val mlp(mr_tape *t, const mr_config *c, mr_dims d, mr_val x)
   const int64_t F = llround(c->mlp_mult * (double)d.D) < 1 ? 1 : llround(c->mlp_mult * (double)d.D);
   mr_scope_push(t, "mlp", -1);
   mr_val y = norm(t, c, x, "norm");
-  if (strcmp(c->mlp, "geglu") == 0) y = mr_geglu(t, mr_linear(t, y, "in", 2 * F));
-  else y = mr_act(t, mr_linear(t, y, "in", F), MR_GELU);
+  if (strcmp(c->mlp, "geglu") == 0)
+    y = mr_geglu(t, mr_linear(t, y, "in", 2 * F));
+  else
+    y = mr_act(t, mr_linear(t, y, "in", F), MR_GELU);
   y = mr_linear(t, y, "out", d.D);
   mr_scope_pop(t);
   return y;
 }
 
-static mr_val block(mr_tape *t, const mr_config *c, const mr_model_def *m, mr_dims d, mr_val x, mr_state *st)
+static mr_val block(mr_tape *t, const mr_config *c, const mr_model_def *m, mr_dims d, mr_val x,
+                    mr_state *st)
 {
   mr_scope_push(t, "block", d.layer);
   if (c->conv > 0) x = mr_add(t, x, conv(t, c, d, x, st, st != NULL ? st->n - 1 : 0));
@@ -115,7 +118,8 @@ mr_val mr_build_mixer(mr_tape *t, const mr_config *c, const mr_model_def *m, mr_
 }
 
 /* Inputs for all states of one layer. */
-static void open_state(mr_tape *t, const mr_config *c, const mr_model_def *m, mr_dims d, mr_state *st)
+static void open_state(mr_tape *t, const mr_config *c, const mr_model_def *m, mr_dims d,
+                       mr_state *st)
 {
   mr_shape shape[MR_MAX_STATE + 1];
   char name[64];
@@ -123,8 +127,9 @@ static void open_state(mr_tape *t, const mr_config *c, const mr_model_def *m, mr
   st->n = m->state(c, d, shape);
   if (c->conv > 1) shape[st->n++] = mr_shape3(d.B, c->conv - 1, d.D);
   if (st->n > MR_MAX_STATE) {
-    mr_tape_fail(t, MR_ERR_ARG, "model %s with a convolution carries %d states; allowed: at most %d",
-                 m->name, st->n, MR_MAX_STATE);
+    mr_tape_fail(t, MR_ERR_ARG,
+                 "model %s with a convolution carries %d states; allowed: at most %d", m->name,
+                 st->n, MR_MAX_STATE);
     return;
   }
   for (int i = 0; i < st->n; i++) {

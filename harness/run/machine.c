@@ -150,6 +150,7 @@ static mr_status tell_processor(teller *t, const mr_backend *be)
   MR_CHECK(tell_int(t, "cores", cores > 0 ? cores : sysconf(_SC_NPROCESSORS_ONLN)));
   MR_CHECK(tell_int(t, "threads", be->threads));
   MR_CHECK(t->fn(t->ctx, "binding", be->binding ? be->binding : "none"));
+  MR_CHECK(t->fn(t->ctx, "subnormals", be->device == MR_CPU ? "flushed to zero" : "kept"));
   bool loaded = getloadavg(load, 3) == 3;
   (void)snprintf(t->buf, sizeof t->buf, "%.2f %.2f %.2f", load[0], load[1], load[2]);
   MR_CHECK(t->fn(t->ctx, "load", loaded ? t->buf : "none"));

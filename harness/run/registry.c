@@ -37,9 +37,11 @@ int mr_option_owners(const mr_owner **owners)
 static mr_status check(const mr_config *c)
 {
   if (mr_find_model(c->model) == NULL)
-    return MR_FAIL(MR_ERR_CONFIG, "model is %s, which does not exist; minrnn list names all", c->model);
+    return MR_FAIL(MR_ERR_CONFIG, "model is %s, which does not exist; minrnn list names all",
+                   c->model);
   if (mr_find_task(c->task) == NULL)
-    return MR_FAIL(MR_ERR_CONFIG, "task is %s, which does not exist; minrnn list names all", c->task);
+    return MR_FAIL(MR_ERR_CONFIG, "task is %s, which does not exist; minrnn list names all",
+                   c->task);
   if (c->batch % c->accum != 0)
     return MR_FAIL(MR_ERR_CONFIG, "batch is %lld, which accum = %lld does not divide",
                    (long long)c->batch, (long long)c->accum);

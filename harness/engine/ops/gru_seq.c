@@ -40,7 +40,8 @@ static mr_status gru_seq_infer(const void *attr, const mr_view *in, int32_t n_in
 }
 
 /* r, z, n, m and the new state of one row; g holds U h + b. */
-static void step_after(const mr_real *x, const mr_real *g, int64_t H, mr_real *save, mr_real *h, mr_real *out)
+static void step_after(const mr_real *x, const mr_real *g, int64_t H, mr_real *save, mr_real *h,
+                       mr_real *out)
 {
   MR_SIMD
   for (int64_t j = 0; j < H; j++) {
@@ -52,7 +53,8 @@ static void step_after(const mr_real *x, const mr_real *g, int64_t H, mr_real *s
 }
 
 /* Gates r, z of one row, and rh = r * h. */
-static void step_before_gates(const mr_real *x, const mr_real *g, int64_t H, const mr_real *h, mr_real *save, mr_real *rh)
+static void step_before_gates(const mr_real *x, const mr_real *g, int64_t H, const mr_real *h,
+                              mr_real *save, mr_real *rh)
 {
   MR_SIMD
   for (int64_t j = 0; j < H; j++) {
@@ -62,7 +64,8 @@ static void step_before_gates(const mr_real *x, const mr_real *g, int64_t H, con
   }
 }
 
-static void step_before_state(const mr_real *x, const mr_real *g, int64_t H, mr_real *save, mr_real *h, mr_real *out)
+static void step_before_state(const mr_real *x, const mr_real *g, int64_t H, mr_real *save,
+                              mr_real *h, mr_real *out)
 {
   MR_SIMD
   for (int64_t j = 0; j < H; j++) {
@@ -76,8 +79,10 @@ static void step_before_state(const mr_real *x, const mr_real *g, int64_t H, mr_
 static void fetch_step(const mr_call *c, int64_t at, int64_t H)
 {
   const int64_t S = n_saved(c);
-  if (c->dout == NULL) mr_rnn_fetch(MR_IN(c, 0) + at * 3 * H, 3 * H);
-  else if (c->din[0].data != NULL) mr_rnn_fetch(MR_DIN(c, 0) + at * 3 * H, 3 * H);
+  if (c->dout == NULL)
+    mr_rnn_fetch(MR_IN(c, 0) + at * 3 * H, 3 * H);
+  else if (c->din[0].data != NULL)
+    mr_rnn_fetch(MR_DIN(c, 0) + at * 3 * H, 3 * H);
   mr_rnn_fetch(MR_SAVE(c, 0) + at * S * H, S * H);
   mr_rnn_fetch(MR_OUT(c, 0) + at * H, H);
   if (c->dout != NULL) mr_rnn_fetch(MR_DOUT(c, 0) + at * H, H);
@@ -98,8 +103,10 @@ static void forward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, int6
       const mr_real *x = MR_IN(c, 0) + at * 3 * H;
       mr_real *save = MR_SAVE(c, 0) + at * S * H;
       if (t + 1 < T) fetch_step(c, at + 1, H);
-      if (after) step_after(x, gate + i * 3 * H, H, save, h + i * H, MR_OUT(c, 0) + at * H);
-      else step_before_gates(x, gate + i * 3 * H, H, h + i * H, save, rh + i * H);
+      if (after)
+        step_after(x, gate + i * 3 * H, H, save, h + i * H, MR_OUT(c, 0) + at * H);
+      else
+        step_before_gates(x, gate + i * 3 * H, H, h + i * H, save, rh + i * H);
     }
     if (after) continue;
     mr_rnn_product(be, n, H, H, rh, H, u + 2 * H * H, true, 1, gate + 2 * H, 3 * H);
@@ -204,8 +211,10 @@ static void backward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, mr_
     mr_real *gate = p.gate + p.gathered * p.n * 3 * H;
     for (int64_t i = 0; i < p.n; i++) {
       const row w = row_at(c, r, &p, i, t);
-      if (after) back_after(&w, H);
-      else back_before_n(&w, H);
+      if (after)
+        back_after(&w, H);
+      else
+        back_before_n(&w, H);
     }
     if (!after) {
       mr_rnn_product(be, p.n, H, H, gate + 2 * H, 3 * H, u + 2 * H * H, false, 0, p.tmp, H);
@@ -233,8 +242,12 @@ mr_status gru_seq_bwd_cpu(mr_backend *be, const mr_call *c)
   return MR_OK;
 }
 
-const mr_op mr_gru_seq_op = {"gru_seq",           4, 1, sizeof(gru_seq_attr),
-                             gru_seq_infer,       MR_TWIN(gru_seq, fwd),
+const mr_op mr_gru_seq_op = {"gru_seq",
+                             4,
+                             1,
+                             sizeof(gru_seq_attr),
+                             gru_seq_infer,
+                             MR_TWIN(gru_seq, fwd),
                              MR_TWIN(gru_seq, bwd)};
 
 mr_val mr_gru_seq(mr_tape *t, mr_val xw, mr_val u, mr_val b, mr_val h0, mr_gru_reset reset)

@@ -44,14 +44,16 @@ static mr_status linear_infer(const void *attr, const mr_view *in, int32_t n_in,
   (void)attr;
   if (n_in < 2 || in[0].shape.rank < 1 || in[1].shape.rank != 2 ||
       in[0].shape.dim[in[0].shape.rank - 1] != in[1].shape.dim[1])
-    return MR_FAIL(MR_ERR_SHAPE, "linear: x is %s but the weight is %s; their last dimensions must agree",
+    return MR_FAIL(MR_ERR_SHAPE,
+                   "linear: x is %s but the weight is %s; their last dimensions must agree",
                    mr_shape_text(&in[0].shape, x, sizeof x),
                    n_in < 2 ? "missing" : mr_shape_text(&in[1].shape, w, sizeof w));
   const dims d = dims_of(&in[0], &in[1]);
   const bool biased = n_in > 2 && in[2].shape.rank >= 0;
   if (biased && (in[2].shape.rank != 1 || in[2].shape.dim[0] != d.m))
     return MR_FAIL(MR_ERR_SHAPE, "linear: the weight is %s but the bias is %s",
-                   mr_shape_text(&in[1].shape, w, sizeof w), mr_shape_text(&in[2].shape, b, sizeof b));
+                   mr_shape_text(&in[1].shape, w, sizeof w),
+                   mr_shape_text(&in[2].shape, b, sizeof b));
   need->out[0] = in[0].shape;
   need->out[0].dim[in[0].shape.rank - 1] = d.m;
   need->reads_in = 1u << 0 | 1u << 1;
@@ -69,8 +71,19 @@ static void forward_block(mr_backend *be, const mr_call *c, dims d, int64_t row,
   mr_real *y = MR_OUT(c, 0) + row * d.m + col;
   for (int64_t r = 0; bias != NULL && r < rows; r++)
     memcpy(y + r * d.m, bias, (size_t)cols * sizeof *y);
-  const mr_gemm g = {rows, cols, d.k, false, true, 1, bias != NULL ? 1 : 0, MR_IN(c, 0) + row * d.k,
-                     d.k,  MR_IN(c, 1) + col * d.k, d.k, y, d.m};
+  const mr_gemm g = {rows,
+                     cols,
+                     d.k,
+                     false,
+                     true,
+                     1,
+                     bias != NULL ? 1 : 0,
+                     MR_IN(c, 0) + row * d.k,
+                     d.k,
+                     MR_IN(c, 1) + col * d.k,
+                     d.k,
+                     y,
+                     d.m};
   mr_cpu_gemm(be, &g);
 }
 
@@ -95,7 +108,8 @@ mr_status linear_fwd_cpu(mr_backend *be, const mr_call *c)
 }
 
 /* db[j] = beta db[j] + sum over rows of dy[.,j]; four rows at a time, for speed and rounding. */
-static void column_sums(const mr_real *dy, int64_t rows, int64_t ld, int64_t n, mr_real beta, mr_real *db)
+static void column_sums(const mr_real *dy, int64_t rows, int64_t ld, int64_t n, mr_real beta,
+                        mr_real *db)
 {
   for (int64_t j = 0; j < n; j++) db[j] = beta == 0 ? 0 : db[j];
   int64_t r = 0;
@@ -109,8 +123,10 @@ static void column_sums(const mr_real *dy, int64_t rows, int64_t ld, int64_t n, 
 
 static void dx_block(mr_backend *be, const mr_call *c, dims d, int64_t row, int64_t rows)
 {
-  const mr_gemm g = {rows, d.k, d.m, false, false, 1, c->beta[0], MR_DOUT(c, 0) + row * d.m,
-                     d.m,  MR_IN(c, 1), d.k, MR_DIN(c, 0) + row * d.k, d.k};
+  const mr_gemm g = {rows,  d.k,         d.m,        false,
+                     false, 1,           c->beta[0], MR_DOUT(c, 0) + row * d.m,
+                     d.m,   MR_IN(c, 1), d.k,        MR_DIN(c, 0) + row * d.k,
+                     d.k};
   mr_cpu_gemm(be, &g);
 }
 
@@ -118,8 +134,13 @@ static void dx_block(mr_backend *be, const mr_call *c, dims d, int64_t row, int6
 static void dw_block(mr_backend *be, const mr_call *c, dims d, int64_t row, int64_t rows,
                      int64_t col, int64_t cols, mr_real beta, mr_real *dw)
 {
-  const mr_gemm g = {cols, d.k, rows, true, false, 1, beta, MR_DOUT(c, 0) + row * d.m + col,
-                     d.m,  MR_IN(c, 0) + row * d.k, d.k, dw + col * d.k, d.k};
+  const mr_gemm g = {cols,  d.k,
+                     rows,  true,
+                     false, 1,
+                     beta,  MR_DOUT(c, 0) + row * d.m + col,
+                     d.m,   MR_IN(c, 0) + row * d.k,
+                     d.k,   dw + col * d.k,
+                     d.k};
   mr_cpu_gemm(be, &g);
 }
 
@@ -191,7 +212,8 @@ mr_status linear_bwd_cpu(mr_backend *be, const mr_call *c)
   return MR_OK;
 }
 
-const mr_op mr_linear_op = {"linear", 3, 1, 0, linear_infer, MR_TWIN(linear, fwd), MR_TWIN(linear, bwd)};
+const mr_op mr_linear_op = {
+    "linear", 3, 1, 0, linear_infer, MR_TWIN(linear, fwd), MR_TWIN(linear, bwd)};
 
 mr_val mr_linear_with(mr_tape *t, mr_val x, mr_val weight, mr_val bias)
 {

@@ -31,13 +31,14 @@ static mr_status lstm_seq_infer(const void *attr, const mr_view *in, int32_t n_i
 }
 
 /* Gates and new states of one row; a holds U h. */
-static void step(const mr_real *x, const mr_real *a, int64_t H, mr_real *save, mr_real *h, mr_real *cell,
-                 mr_real *out_h, mr_real *out_c)
+static void step(const mr_real *x, const mr_real *a, int64_t H, mr_real *save, mr_real *h,
+                 mr_real *cell, mr_real *out_h, mr_real *out_c)
 {
   MR_SIMD
   for (int64_t j = 0; j < H; j++) {
     const mr_real i = mr_sigmoid1(x[j] + a[j]), f = mr_sigmoid1(x[H + j] + a[H + j]);
-    const mr_real g = mr_tanh1(x[2 * H + j] + a[2 * H + j]), o = mr_sigmoid1(x[3 * H + j] + a[3 * H + j]);
+    const mr_real g = mr_tanh1(x[2 * H + j] + a[2 * H + j]),
+                  o = mr_sigmoid1(x[3 * H + j] + a[3 * H + j]);
     save[j] = i, save[H + j] = f, save[2 * H + j] = g, save[3 * H + j] = o;
     out_c[j] = cell[j] = f * cell[j] + i * g;
     out_h[j] = h[j] = o * mr_tanh1(cell[j]);
@@ -47,8 +48,10 @@ static void step(const mr_real *x, const mr_real *a, int64_t H, mr_real *save, m
 /* Rows of step `at` of one sequence: inputs, saved gates, states and, in backward, their gradient. */
 static void fetch_step(const mr_call *c, int64_t at, int64_t H)
 {
-  if (c->dout == NULL) mr_rnn_fetch(MR_IN(c, 0) + at * 4 * H, 4 * H);
-  else if (c->din[0].data != NULL) mr_rnn_fetch(MR_DIN(c, 0) + at * 4 * H, 4 * H);
+  if (c->dout == NULL)
+    mr_rnn_fetch(MR_IN(c, 0) + at * 4 * H, 4 * H);
+  else if (c->din[0].data != NULL)
+    mr_rnn_fetch(MR_DIN(c, 0) + at * 4 * H, 4 * H);
   mr_rnn_fetch(MR_SAVE(c, 0) + at * 4 * H, 4 * H);
   mr_rnn_fetch(MR_OUT(c, 0) + at * H, H);
   mr_rnn_fetch(MR_OUT(c, 1) + at * H, H);
@@ -101,7 +104,8 @@ static void step_back(const mr_real *save, const mr_real *cell, const mr_real *b
   }
 }
 
-static void back_row(const mr_call *c, const mr_rnn *r, const mr_rnn_back *p, int64_t i, int64_t t, mr_real *dc)
+static void back_row(const mr_call *c, const mr_rnn *r, const mr_rnn_back *p, int64_t i, int64_t t,
+                     mr_real *dc)
 {
   const int64_t H = r->H, b = p->from + i, at = b * r->T + t, slot = p->gathered * p->n + i;
   const mr_real *h0 = MR_GIVEN(c, 2) ? MR_IN(c, 2) + b * H : p->zero;
@@ -110,20 +114,22 @@ static void back_row(const mr_call *c, const mr_rnn *r, const mr_rnn_back *p, in
   if (t > 0) fetch_step(c, at - 1, H);
   if (c->dout[1].data != NULL)
     for (int64_t j = 0; j < H; j++) dc[j] += MR_DOUT(c, 1)[at * H + j];
-  step_back(MR_SAVE(c, 0) + at * 4 * H, MR_OUT(c, 1) + at * H, t > 0 ? MR_OUT(c, 1) + (at - 1) * H : c0,
-            MR_DOUT(c, 0) + at * H, p->dh + i * H, H, dc, gate);
+  step_back(MR_SAVE(c, 0) + at * 4 * H, MR_OUT(c, 1) + at * H,
+            t > 0 ? MR_OUT(c, 1) + (at - 1) * H : c0, MR_DOUT(c, 0) + at * H, p->dh + i * H, H, dc,
+            gate);
   memcpy(p->left + slot * H, t > 0 ? MR_OUT(c, 0) + (at - 1) * H : h0, (size_t)H * sizeof *gate);
   mr_rnn_put(c->din[0].data != NULL ? MR_DIN(c, 0) + at * 4 * H : NULL, gate, 4 * H, c->beta[0]);
 }
 
-static void backward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, mr_rnn_back p, mr_real *dc)
+static void backward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, mr_rnn_back p,
+                          mr_real *dc)
 {
   const int64_t H = r->H;
   memset(dc, 0, (size_t)(p.n * H) * sizeof *dc);
   for (int64_t t = r->T - 1; t >= 0; t--) {
     for (int64_t i = 0; i < p.n; i++) back_row(c, r, &p, i, t, dc + i * H);
-    mr_rnn_product(be, p.n, H, 4 * H, p.gate + p.gathered * p.n * 4 * H, 4 * H, MR_IN(c, 1), false, 0,
-                   p.dh, H);
+    mr_rnn_product(be, p.n, H, 4 * H, p.gate + p.gathered * p.n * 4 * H, 4 * H, MR_IN(c, 1), false,
+                   0, p.dh, H);
     if (++p.gathered == r->stretch) mr_rnn_gather(be, r, &p, 4);
   }
   mr_rnn_gather(be, r, &p, 4);
@@ -147,9 +153,8 @@ mr_status lstm_seq_bwd_cpu(mr_backend *be, const mr_call *c)
   return MR_OK;
 }
 
-const mr_op mr_lstm_seq_op = {"lstm_seq",           4, 2, 0,
-                              lstm_seq_infer,       MR_TWIN(lstm_seq, fwd),
-                              MR_TWIN(lstm_seq, bwd)};
+const mr_op mr_lstm_seq_op = {
+    "lstm_seq", 4, 2, 0, lstm_seq_infer, MR_TWIN(lstm_seq, fwd), MR_TWIN(lstm_seq, bwd)};
 
 mr_val mr_lstm_seq(mr_tape *t, mr_val xw, mr_val u, mr_val h0, mr_val c0)
 {

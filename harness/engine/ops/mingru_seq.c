@@ -40,7 +40,8 @@ static void log_space(const mr_sweep *s)
     mr_sweep_fetch(s, t + MR_SWEEP_AHEAD, false);
     MR_SIMD
     for (int64_t j = 0; j < s->n; j++) {
-      state[j] = mr_logaddexp1(state[j] - mr_softplus1(k[j]), mr_log_g1(v[j]) - mr_softplus1(-k[j]));
+      state[j] =
+          mr_logaddexp1(state[j] - mr_softplus1(k[j]), mr_log_g1(v[j]) - mr_softplus1(-k[j]));
       h[j] = mr_exp1(state[j]);
     }
   }
@@ -90,8 +91,12 @@ mr_status mingru_seq_bwd_cpu(mr_backend *be, const mr_call *c)
   return MR_OK;
 }
 
-const mr_op mr_mingru_seq_op = {"mingru_seq",           2, 1, sizeof(mingru_seq_attr),
-                                mingru_seq_infer,       MR_TWIN(mingru_seq, fwd),
+const mr_op mr_mingru_seq_op = {"mingru_seq",
+                                2,
+                                1,
+                                sizeof(mingru_seq_attr),
+                                mingru_seq_infer,
+                                MR_TWIN(mingru_seq, fwd),
                                 MR_TWIN(mingru_seq, bwd)};
 
 mr_val mr_mingru_seq(mr_tape *t, mr_val pre, mr_val h0, mr_scan_form form)

@@ -98,7 +98,8 @@ static void backward(const mr_sweep *s)
   mr_real *dv = grad, *df = dv + MR_SWEEP_TILE, *di = df + MR_SWEEP_TILE;
   for (int64_t j = 0; j < s->n; j++) d[j] = 0, first[j] = s->h0 != NULL ? s->h0[j] : 0;
   for (int64_t t = s->T - 1; t >= 0; t--) {
-    const mr_real *v = s->pre + t * 3 * s->H, *kf = v + s->H, *ki = kf + s->H, *dh = s->dh + t * s->H;
+    const mr_real *v = s->pre + t * 3 * s->H, *kf = v + s->H, *ki = kf + s->H,
+                  *dh = s->dh + t * s->H;
     const mr_real *before = t > 0 ? s->h + (t - 1) * s->H : first;
     mr_sweep_fetch(s, t - MR_SWEEP_AHEAD, true);
     MR_SIMD
@@ -125,8 +126,12 @@ mr_status minlstm_seq_bwd_cpu(mr_backend *be, const mr_call *c)
   return MR_OK;
 }
 
-const mr_op mr_minlstm_seq_op = {"minlstm_seq",           2, 1, sizeof(minlstm_seq_attr),
-                                 minlstm_seq_infer,       MR_TWIN(minlstm_seq, fwd),
+const mr_op mr_minlstm_seq_op = {"minlstm_seq",
+                                 2,
+                                 1,
+                                 sizeof(minlstm_seq_attr),
+                                 minlstm_seq_infer,
+                                 MR_TWIN(minlstm_seq, fwd),
                                  MR_TWIN(minlstm_seq, bwd)};
 
 mr_val mr_minlstm_seq(mr_tape *t, mr_val pre, mr_val h0, bool normalise, mr_scan_form form)

@@ -17,7 +17,8 @@ mr_rnn mr_rnn_sizes(const mr_shape *xw, int64_t gates, int threads)
   return r;
 }
 
-mr_status mr_rnn_infer(const char *name, const mr_view *in, int32_t n_in, int64_t gates, int first_state)
+mr_status mr_rnn_infer(const char *name, const mr_view *in, int32_t n_in, int64_t gates,
+                       int first_state)
 {
   char xw[80], other[80];
   if (n_in < 2 || in[0].shape.rank != 3 || in[0].shape.dim[2] % gates != 0)
@@ -46,14 +47,17 @@ void mr_rnn_product(mr_backend *be, int64_t m, int64_t n, int64_t k, const mr_re
 
 void mr_rnn_load_state(const mr_call *c, int input, int64_t from, int64_t n, int64_t H, mr_real *h)
 {
-  if (MR_GIVEN(c, input)) memcpy(h, MR_IN(c, input) + from * H, (size_t)(n * H) * sizeof *h);
-  else memset(h, 0, (size_t)(n * H) * sizeof *h);
+  if (MR_GIVEN(c, input))
+    memcpy(h, MR_IN(c, input) + from * H, (size_t)(n * H) * sizeof *h);
+  else
+    memset(h, 0, (size_t)(n * H) * sizeof *h);
 }
 
 void mr_rnn_put(mr_real *to, const mr_real *from, int64_t n, mr_real beta)
 {
   if (to == NULL) return;
-  if (beta == 0) memcpy(to, from, (size_t)n * sizeof *to);
+  if (beta == 0)
+    memcpy(to, from, (size_t)n * sizeof *to);
   else
     for (int64_t j = 0; j < n; j++) to[j] += from[j];
 }
@@ -103,8 +107,19 @@ mr_rnn_back mr_rnn_begin(const mr_rnn *r, const mr_call *c, int part, int blocks
 static void add_du(mr_backend *be, const mr_rnn *r, const mr_rnn_back *p, const mr_real *left,
                    int64_t g0, int64_t g1)
 {
-  const mr_gemm g = {(g1 - g0) * r->H, r->H, p->gathered * p->n, true, false, 1, p->beta_u,
-                     p->gate + g0 * r->H, r->G * r->H, left, r->H, p->du + g0 * r->H * r->H, r->H};
+  const mr_gemm g = {(g1 - g0) * r->H,
+                     r->H,
+                     p->gathered * p->n,
+                     true,
+                     false,
+                     1,
+                     p->beta_u,
+                     p->gate + g0 * r->H,
+                     r->G * r->H,
+                     left,
+                     r->H,
+                     p->du + g0 * r->H * r->H,
+                     r->H};
   mr_cpu_gemm(be, &g);
 }
 

@@ -2,7 +2,8 @@
 #include <string.h>
 #include "sweep.h"
 
-mr_status mr_sweep_infer(const char *name, const mr_view *in, int32_t n_in, int64_t gates, mr_need *need)
+mr_status mr_sweep_infer(const char *name, const mr_view *in, int32_t n_in, int64_t gates,
+                         mr_need *need)
 {
   char pre[80], h0[80];
   if (n_in < 1 || in[0].shape.rank != 3 || in[0].shape.dim[2] % gates != 0)
@@ -60,7 +61,8 @@ void mr_sweep_store(const mr_sweep *s, int64_t t, const mr_real *grad)
   for (int64_t g = 0; s->dpre != NULL && g < s->gates; g++) {
     mr_real *to = s->dpre + (t * s->gates + g) * s->H;
     const mr_real *from = grad + g * MR_SWEEP_TILE;
-    if (s->beta_pre == 0) memcpy(to, from, (size_t)s->n * sizeof *to);
+    if (s->beta_pre == 0)
+      memcpy(to, from, (size_t)s->n * sizeof *to);
     else
       for (int64_t j = 0; j < s->n; j++) to[j] += from[j];
   }
