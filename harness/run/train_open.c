@@ -118,7 +118,10 @@ static mr_status prepare(mr_training *t)
 {
   MR_CHECK(mr_training_paths(t));
   MR_CHECK(record(t));
-  if (t->finished_before) return mr_training_read_result(t);
+  if (t->finished_before) {
+    MR_CHECK(mr_check_same_config(t->c, t->run));
+    return mr_training_read_result(t);
+  }
   /* Three times the parameters in the last checkpoint and its successor, once in the best. */
   MR_CHECK(mr_check_room(t->run, 7 * t->plan.params + (1 << 20)));
   MR_CHECK(allocate(t));
