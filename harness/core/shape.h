@@ -37,10 +37,10 @@ mr_shape mr_shape1(int64_t a);
 mr_shape mr_shape2(int64_t a, int64_t b);
 mr_shape mr_shape3(int64_t a, int64_t b, int64_t c);
 
-int64_t mr_count(const mr_shape *s);             /* elements, 1 for a scalar               */
-size_t mr_bytes(const mr_shape *s, mr_dtype t);  /* bytes, without padding                 */
-int64_t mr_rows(const mr_shape *s);              /* product of all dimensions but the last */
-int64_t mr_cols(const mr_shape *s);              /* last dimension, 1 for a scalar         */
+int64_t mr_count(const mr_shape *s);            /* elements, 1 for a scalar               */
+size_t mr_bytes(const mr_shape *s, mr_dtype t); /* bytes, without padding                 */
+int64_t mr_rows(const mr_shape *s);             /* product of all dimensions but the last */
+int64_t mr_cols(const mr_shape *s);             /* last dimension, 1 for a scalar         */
 bool mr_shape_eq(const mr_shape *a, const mr_shape *b);
 /* "[64,512,256]" into buf, always ended; returns buf. 80 bytes are enough for any shape. */
 const char *mr_shape_text(const mr_shape *s, char *buf, size_t n);

@@ -5,7 +5,7 @@
 
 #ifdef __cplusplus
 #define MR_C_BEGIN extern "C" {
-#define MR_C_END }
+#define MR_C_END   }
 #else
 #define MR_C_BEGIN
 #define MR_C_END

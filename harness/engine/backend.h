@@ -27,7 +27,7 @@ typedef struct mr_device_mem {
 /* Work is queued in order on one stream. Only download, elapsed and sync wait. Pointers are device
  * memory unless the name says host. */
 typedef struct mr_backend_api {
-  const char *name; /* "cpu", "cuda" */
+  const char *name;                                             /* "cpu", "cuda" */
   mr_status (*alloc)(mr_backend *be, size_t bytes, void **out); /* 256-byte aligned */
   void (*release)(mr_backend *be, void *p);                     /* NULL is fine     */
   mr_status (*upload)(mr_backend *be, void *dst, const void *host, size_t bytes);
@@ -81,8 +81,8 @@ MR_C_END
 #define MR_PARALLEL(be, worth) MR_PRAGMA(omp parallel num_threads((be)->threads) if (worth))
 #define MR_PARALLEL_FOR(be, worth)                                                                 \
   MR_PRAGMA(omp parallel for schedule(static) num_threads((be)->threads) if (worth))
-#define mr_tid()  omp_get_thread_num()
-#define mr_team() omp_get_num_threads()
+#define mr_tid()   omp_get_thread_num()
+#define mr_team()  omp_get_num_threads()
 #define MR_BARRIER MR_PRAGMA(omp barrier)
 #else
 #define MR_PARALLEL(be, worth)

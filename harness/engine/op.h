@@ -52,10 +52,10 @@ typedef struct mr_call {
 typedef mr_status (*mr_kernel)(mr_backend *be, const mr_call *c);
 
 typedef struct mr_op {
-  const char *name;   /* "gru_seq"; appears in tests, dumps and HDF5                        */
-  int32_t n_in;       /* inputs, or MR_VARIADIC. Inputs beyond the given ones are not given */
-  int32_t n_out;      /* outputs                                                            */
-  size_t attr_bytes;  /* attributes are copied by the tape                                  */
+  const char *name;  /* "gru_seq"; appears in tests, dumps and HDF5                        */
+  int32_t n_in;      /* inputs, or MR_VARIADIC. Inputs beyond the given ones are not given */
+  int32_t n_out;     /* outputs                                                            */
+  size_t attr_bytes; /* attributes are copied by the tape                                  */
   /* Checks shapes (MR_ERR_SHAPE with a sentence naming the op) and fills need. */
   mr_status (*infer)(const void *attr, const mr_view *in, int32_t n_in, const mr_site *site,
                      mr_need *need);
@@ -75,9 +75,15 @@ typedef struct mr_op {
 /* In a CUDA build a missing twin is a link error; in a CPU build it is NULL and therefore a clear
  * status. It is never a function that does nothing. */
 #ifdef MR_WITH_CUDA
-#define MR_TWIN(stem, dir) { stem##_##dir##_cpu, stem##_##dir##_cuda }
+#define MR_TWIN(stem, dir)                                                                         \
+  {                                                                                                \
+    stem##_##dir##_cpu, stem##_##dir##_cuda                                                        \
+  }
 #else
-#define MR_TWIN(stem, dir) { stem##_##dir##_cpu, NULL }
+#define MR_TWIN(stem, dir)                                                                         \
+  {                                                                                                \
+    stem##_##dir##_cpu, NULL                                                                       \
+  }
 #endif
 /* The prototypes of one op's kernels, for its header. */
 #define MR_KERNELS(stem)                                                                           \

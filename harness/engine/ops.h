@@ -37,18 +37,26 @@ mr_val mr_layernorm(mr_tape *t, mr_val x, const char *name);
 
 /* ==== Element by element ===================================================================== */
 
-mr_val mr_add(mr_tape *t, mr_val a, mr_val b);      /* a + b, both [N] -> [N]. Reads nothing.   */
-mr_val mr_sub(mr_tape *t, mr_val a, mr_val b);      /* a - b, both [N] -> [N]. Reads nothing.   */
-mr_val mr_mul(mr_tape *t, mr_val a, mr_val b);      /* a * b, both [N] -> [N]. Reads a and b.   */
-mr_val mr_scale(mr_tape *t, mr_val x, double s);    /* s * x, [N] -> [N]. Reads nothing.        */
+mr_val mr_add(mr_tape *t, mr_val a, mr_val b);   /* a + b, both [N] -> [N]. Reads nothing.   */
+mr_val mr_sub(mr_tape *t, mr_val a, mr_val b);   /* a - b, both [N] -> [N]. Reads nothing.   */
+mr_val mr_mul(mr_tape *t, mr_val a, mr_val b);   /* a * b, both [N] -> [N]. Reads a and b.   */
+mr_val mr_scale(mr_tape *t, mr_val x, double s); /* s * x, [N] -> [N]. Reads nothing.        */
 
 /* Activations, [N] -> [N]. Backward reads y where dy/dx is a function of y alone (sigmoid, tanh,
  * relu, exp), otherwise x. g and log g are the paper's (appendix B):
  * g(x) = x + 0.5 for x >= 0, sigmoid(x) below; log g(x) = log(x + 0.5) or -softplus(-x). */
 typedef enum mr_act_kind {
-  MR_SIGMOID, MR_TANH, MR_RELU, MR_EXP, /* backward reads y */
-  MR_GELU,                              /* x Phi(x), exact (erf) */
-  MR_SILU, MR_SOFTPLUS, MR_G, MR_LOG_G, MR_LOG, MR_N_ACTS
+  MR_SIGMOID,
+  MR_TANH,
+  MR_RELU,
+  MR_EXP,  /* backward reads y */
+  MR_GELU, /* x Phi(x), exact (erf) */
+  MR_SILU,
+  MR_SOFTPLUS,
+  MR_G,
+  MR_LOG_G,
+  MR_LOG,
+  MR_N_ACTS
 } mr_act_kind;
 mr_val mr_act(mr_tape *t, mr_val x, mr_act_kind kind); /* [N] -> [N] */
 
@@ -61,7 +69,8 @@ mr_val mr_dropout(mr_tape *t, mr_val x, double p);
 
 /* ==== Shape ================================================================================== */
 
-mr_val mr_slice_time(mr_tape *t, mr_val x, int64_t from, int64_t n); /* [B,T,D] -> [B,n,D]; [T,D] -> [n,D] */
+mr_val mr_slice_time(mr_tape *t, mr_val x, int64_t from,
+                     int64_t n); /* [B,T,D] -> [B,n,D]; [T,D] -> [n,D] */
 mr_val mr_slice_last(mr_tape *t, mr_val x, int64_t from, int64_t n); /* [N,D] -> [N,n]           */
 /* One after the other along time: n values [B,T_i,D] -> [B,sum T_i,D]. */
 mr_val mr_concat_time(mr_tape *t, const mr_val *x, int n);

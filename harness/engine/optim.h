@@ -7,11 +7,11 @@ MR_C_BEGIN
 typedef enum mr_schedule { MR_CONSTANT, MR_LINEAR, MR_COSINE } mr_schedule;
 
 typedef struct mr_optim_rule {
-  double lr, lr_min;      /* peak and final learning rate                                */
-  mr_schedule schedule;   /* after the warm-up, over steps - warmup                      */
-  int64_t warmup, steps;  /* linear warm-up from lr/warmup at step 0                     */
+  double lr, lr_min;     /* peak and final learning rate                                */
+  mr_schedule schedule;  /* after the warm-up, over steps - warmup                      */
+  int64_t warmup, steps; /* linear warm-up from lr/warmup at step 0                     */
   double beta1, beta2, eps, weight_decay;
-  double clip;            /* bound of the global gradient norm, 0: none                  */
+  double clip; /* bound of the global gradient norm, 0: none                  */
 } mr_optim_rule;
 
 /* Learning rate of optimizer step `step` (0 is the first). */

@@ -6,8 +6,8 @@
 #include <Random123/philox.h>
 
 /* Words of counter (block, step, node, stream) under key seed. */
-static inline philox4x32_ctr_t mr_philox(uint64_t seed, uint32_t block, uint32_t step, uint32_t node,
-                                         uint32_t stream)
+static inline philox4x32_ctr_t mr_philox(uint64_t seed, uint32_t block, uint32_t step,
+                                         uint32_t node, uint32_t stream)
 {
   philox4x32_ctr_t c;
   philox4x32_key_t k;

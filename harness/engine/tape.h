@@ -40,7 +40,7 @@ typedef struct mr_slot {
 } mr_slot;
 
 MR_MUST mr_status mr_tape_create(mr_tape **out, mr_backend *be, uint64_t seed); /* borrows be */
-void mr_tape_destroy(mr_tape *t); /* NULL is fine */
+void mr_tape_destroy(mr_tape *t);                                               /* NULL is fine */
 /* From now on parameters come from `owner` by name, same shape, instead of being made: a second tape
  * over one set of weights (another T, recurrent mode). The owner must be allocated before t is and
  * destroyed after it. */

@@ -15,9 +15,9 @@ typedef struct value {
   value_kind kind;
   mr_dtype dtype;
   mr_shape shape;
-  const char *name; /* inputs and parameters                       */
-  int32_t node, output; /* producer, for VALUE_NODE                */
-  int32_t slot;     /* for VALUE_PARAM                             */
+  const char *name;          /* inputs and parameters                       */
+  int32_t node, output;      /* producer, for VALUE_NODE                */
+  int32_t slot;              /* for VALUE_PARAM                             */
   int32_t first_use, n_uses; /* into tape.use, after planning      */
   bool kept, wants_grad, has_grad;
   int32_t buf, grad_buf; /* into tape.buf; MR_NONE: none           */
@@ -28,12 +28,12 @@ typedef struct node {
   void *attr;
   const char *scope;
   mr_need need;
-  int32_t in, n_in;   /* tape.operand[in .. in + n_in)              */
-  int32_t out;        /* id of output 0; outputs have rising ids    */
-  int32_t save;       /* buffer of saved 0; MR_NONE: none           */
+  int32_t in, n_in; /* tape.operand[in .. in + n_in)              */
+  int32_t out;      /* id of output 0; outputs have rising ids    */
+  int32_t save;     /* buffer of saved 0; MR_NONE: none           */
   int32_t work_fwd, work_bwd;
-  int32_t zero_out;   /* buffer of a dout[0] that nobody gives      */
-  bool active;        /* has a backward                             */
+  int32_t zero_out; /* buffer of a dout[0] that nobody gives      */
+  bool active;      /* has a backward                             */
 } node;
 
 /* How the gradient of one operand is written. */
@@ -44,7 +44,7 @@ typedef struct operand {
 
 typedef struct param {
   mr_init init;
-  size_t offset; /* into values and gradients                       */
+  size_t offset;      /* into values and gradients                       */
   int32_t owner_slot; /* borrowed: the owner's slot                 */
 } param;
 

@@ -8,11 +8,11 @@ MR_C_BEGIN
 
 /* Where a run stood: everything that is not a tensor. */
 typedef struct mr_progress {
-  int64_t step;        /* optimizer steps done                                        */
-  int64_t wall_ns;     /* time spent so far, over all sittings                        */
-  int64_t tokens;      /* tokens trained on so far                                    */
-  int64_t best_step;   /* of the best validation; -1: none yet                        */
-  double best_loss;    /* its loss                                                    */
+  int64_t step;      /* optimizer steps done                                        */
+  int64_t wall_ns;   /* time spent so far, over all sittings                        */
+  int64_t tokens;    /* tokens trained on so far                                    */
+  int64_t best_step; /* of the best validation; -1: none yet                        */
+  double best_loss;  /* its loss                                                    */
 } mr_progress;
 
 /* Writes /config, /params and (o != NULL) /moments and /feed to "<path>.tmp", then renames. The old

@@ -9,7 +9,12 @@
 MR_C_BEGIN
 
 typedef struct mr_log mr_log;
-typedef enum mr_run_status { MR_RUN_INTERRUPTED, MR_RUN_COMPLETE, MR_RUN_FAILED, MR_RUN_SKIPPED } mr_run_status;
+typedef enum mr_run_status {
+  MR_RUN_INTERRUPTED,
+  MR_RUN_COMPLETE,
+  MR_RUN_FAILED,
+  MR_RUN_SKIPPED
+} mr_run_status;
 
 /* Starts a log for `path` (ends in .h5). Until it is finished the file is "<path>.part". Makes missing
  * folders. Nothing is written before the first flush. Copies the config. */

@@ -13,11 +13,11 @@ typedef struct mr_task mr_task; /* defined by each task file for itself */
 
 typedef struct mr_task_info {
   mr_loss loss;
-  int64_t T;          /* steps per sequence                                                  */
-  int64_t from;       /* outputs are read at steps from .. T-1 only: T_out = T - from        */
-  int64_t vocab;      /* token input: symbols; 0 for real-valued input                       */
-  int64_t in_dim;     /* real-valued input: channels per step; 0 for tokens                  */
-  int64_t out_dim;    /* classes for XENT, channels for MSE                                  */
+  int64_t T;       /* steps per sequence                                                  */
+  int64_t from;    /* outputs are read at steps from .. T-1 only: T_out = T - from        */
+  int64_t vocab;   /* token input: symbols; 0 for real-valued input                       */
+  int64_t in_dim;  /* real-valued input: channels per step; 0 for tokens                  */
+  int64_t out_dim; /* classes for XENT, channels for MSE                                  */
   int n_metrics;
   const char *metric[MR_MAX_METRICS]; /* "accuracy"; higher is better                        */
   const char *unit[MR_MAX_METRICS];   /* "1"                                                 */
@@ -42,7 +42,8 @@ typedef struct mr_task_def {
   void (*info)(const mr_task *k, mr_task_info *out);
   /* Fills batch number `index` of a split, [B,...] as in mr_batch. Pure: depends on (config seed,
    * split, index) only, row by row, so order, threads and neighbours do not matter. */
-  MR_MUST mr_status (*batch)(const mr_task *k, mr_split s, uint64_t index, int64_t B, mr_batch *out);
+  MR_MUST mr_status (*batch)(const mr_task *k, mr_split s, uint64_t index, int64_t B,
+                             mr_batch *out);
   /* y [B,T_out,out_dim] on the host: adds each metric's sum over the scored positions to sum[i] and
    * the number of positions to count[i]; metric = sum / count over a whole split. */
   MR_MUST mr_status (*score)(const mr_task *k, const mr_batch *b, int64_t B, const mr_real *y,

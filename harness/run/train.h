@@ -11,15 +11,15 @@ typedef struct mr_train_opts {
 } mr_train_opts;
 
 typedef struct mr_train_result {
-  char path[1024];     /* run file                                                    */
-  int64_t steps;       /* optimizer steps done                                        */
+  char path[1024]; /* run file                                                    */
+  int64_t steps;   /* optimizer steps done                                        */
   int64_t best_step;
   double valid_loss_best, valid_loss_last, test_loss_best, test_loss_last;
   int n_metrics;
   const char *metric[MR_MAX_METRICS];
   double valid_best[MR_MAX_METRICS], valid_last[MR_MAX_METRICS];
   double test_best[MR_MAX_METRICS], test_last[MR_MAX_METRICS];
-  double seconds;      /* this sitting's and earlier ones' training time              */
+  double seconds; /* this sitting's and earlier ones' training time              */
 } mr_train_result;
 
 /* Trains as the config says, logs to the run file, keeps best and last checkpoints beside it

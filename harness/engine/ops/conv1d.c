@@ -134,7 +134,7 @@ static void add_parts(const mr_call *c, const conv *q, const mr_real *parts, int
   for (int64_t d = 0; dw != NULL && d < q->D; d++) {
     for (int64_t k = 0; k < q->K; k++) {
       mr_real sum = 0;
-      for (int p = 0; p < team; p++) sum += parts[p * 2 * size + k * q->D + d];
+      for (int p = 0; p < team; p++) sum += parts[(int64_t)p * 2 * size + k * q->D + d];
       dw[d * q->K + k] = mr_plus(c->beta[2], dw[d * q->K + k], sum);
     }
   }
@@ -152,7 +152,7 @@ mr_status conv1d_bwd_cpu(mr_backend *be, const mr_call *c)
   transpose(MR_IN(c, 2), q.D, q.K, taps);
   MR_PARALLEL(be, MR_WORTH(lanes * q.T))
   {
-    mr_real *part = parts + mr_tid() * 2 * size, *block = part + size;
+    mr_real *part = parts + (int64_t)mr_tid() * 2 * size, *block = part + size;
     int64_t from, to, n;
     mr_share(lanes, 16, mr_tid(), mr_team(), &from, &to);
     if (mr_tid() == 0) team = mr_team();

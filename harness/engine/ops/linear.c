@@ -91,7 +91,7 @@ mr_status linear_fwd_cpu(mr_backend *be, const mr_call *c)
 {
   const dims d = dims_of(&c->in[0], &c->in[1]);
   const int parts = be->threads;
-  const bool by_rows = d.rows >= 16 * parts;
+  const bool by_rows = d.rows >= (int64_t)16 * parts;
   MR_PARALLEL(be, worth(d))
   for (int part = mr_tid(); part < parts; part += mr_team()) {
     int64_t from, to;

@@ -70,7 +70,7 @@ mr_status rmsnorm_bwd_cpu(mr_backend *be, const mr_call *c)
   (void)be;
   MR_PARALLEL(be, MR_WORTH(rows * d))
   {
-    mr_real *total = parts + mr_tid() * 2 * d, *block = total + d;
+    mr_real *total = parts + (int64_t)mr_tid() * 2 * d, *block = total + d;
     int64_t from, to;
     mr_share(rows, 1, mr_tid(), mr_team(), &from, &to);
     if (mr_tid() == 0) team = mr_team();

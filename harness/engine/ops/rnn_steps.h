@@ -30,14 +30,14 @@ void mr_rnn_put(mr_real *to, const mr_real *from, int64_t n, mr_real beta);
 
 /* The working memory of one part in backward. */
 typedef struct mr_rnn_back {
-  int64_t from, n;    /* sequences from .. from + n - 1                                 */
-  int64_t gathered;   /* steps in the two blocks below                                  */
-  mr_real *gate;      /* [stretch, n, GH] gradients of the recurrent sums               */
-  mr_real *left;      /* [stretch, n, H]  what U was multiplied with: h_{t-1}           */
-  mr_real *left2;     /* [stretch, n, H]  a second such block, or NULL                  */
-  mr_real *dh, *tmp;  /* [n,H]            gradient carried to h_{t-1} (zero at first), scratch */
-  mr_real *zero;      /* [H]             zeros, for a state that was not given         */
-  mr_real *du, *db;   /* [GH,H], [GH]     this part's sums; db may be unused            */
+  int64_t from, n;   /* sequences from .. from + n - 1                                 */
+  int64_t gathered;  /* steps in the two blocks below                                  */
+  mr_real *gate;     /* [stretch, n, GH] gradients of the recurrent sums               */
+  mr_real *left;     /* [stretch, n, H]  what U was multiplied with: h_{t-1}           */
+  mr_real *left2;    /* [stretch, n, H]  a second such block, or NULL                  */
+  mr_real *dh, *tmp; /* [n,H]            gradient carried to h_{t-1} (zero at first), scratch */
+  mr_real *zero;     /* [H]             zeros, for a state that was not given         */
+  mr_real *du, *db;  /* [GH,H], [GH]     this part's sums; db may be unused            */
   mr_real beta_u, beta_b;
 } mr_rnn_back;
 

@@ -10,14 +10,14 @@ enum { MR_SWEEP_TILE = 256, MR_SWEEP_AHEAD = 4 };
 
 /* One tile: sequence b, channels j .. j+n. Pointers stand at step 0. */
 typedef struct mr_sweep {
-  int64_t T, H, n;      /* n <= MR_SWEEP_TILE channels                        */
-  int64_t gates;        /* pre-activations per channel: pre is [B,T,gates*H]  */
-  const mr_real *pre;   /* candidate; gate g stands g*H further               */
-  const mr_real *h0;    /* NULL: zeros                                        */
-  mr_real *h;           /* forward: written; backward: read                   */
-  const mr_real *dh;    /* backward: gradient of h                            */
-  mr_real *dpre;        /* NULL: not wanted; may be pre itself                */
-  mr_real *dh0;         /* NULL: not wanted                                   */
+  int64_t T, H, n;    /* n <= MR_SWEEP_TILE channels                        */
+  int64_t gates;      /* pre-activations per channel: pre is [B,T,gates*H]  */
+  const mr_real *pre; /* candidate; gate g stands g*H further               */
+  const mr_real *h0;  /* NULL: zeros                                        */
+  mr_real *h;         /* forward: written; backward: read                   */
+  const mr_real *dh;  /* backward: gradient of h                            */
+  mr_real *dpre;      /* NULL: not wanted; may be pre itself                */
+  mr_real *dh0;       /* NULL: not wanted                                   */
   mr_real beta_pre, beta_h0;
   const void *attr;
 } mr_sweep;
@@ -48,8 +48,10 @@ MR_INLINE void mr_sweep_fetch(const mr_sweep *s, int64_t t, bool back)
   mr_real *h = s->h + t * s->H;
   for (int64_t j = 0; j < s->n; j += LINE) {
     for (int64_t g = 0; g < s->gates; g++) __builtin_prefetch(pre + g * s->H + j);
-    if (back) __builtin_prefetch(h + j);
-    else __builtin_prefetch(h + j, 1);
+    if (back)
+      __builtin_prefetch(h + j);
+    else
+      __builtin_prefetch(h + j, 1);
     if (back) __builtin_prefetch(dh + j);
   }
 }
