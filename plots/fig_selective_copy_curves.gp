@@ -23,10 +23,10 @@ set bmargin at screen 0.20
 if (S_max >= 20000) set format x "%.0s%c"
 set xlabel "optimizer step" offset 0, 0.3
 set xrange [0:S_max]
-set xtics S_max / 4 < 1 ? 1 : S_max / 4
+set xtics autofreq
 
 set lmargin at screen 0.085
-set rmargin at screen 0.485
+set rmargin at screen 0.475
 set key at screen 0.5, 0.89 center center maxrows 1 samplen 2.5 width 2 Left reverse
 if (words(shown) > 5) set key at screen 0.5, 0.87 maxrows 3 font ",9" width -1
 set ylabel "validation accuracy (%)"
@@ -38,11 +38,12 @@ plot for [m in shown] table using (column("step")):(of(m, column("accuracy_perce
 unset label 1
 unset label 2
 unset key
-set lmargin at screen 0.575
+set lmargin at screen 0.59
 set rmargin at screen 0.97
 set ylabel "validation loss (nats)"
 set yrange [*:*]
 set logscale y
+set format y "10^{%T}"
 plot for [m in shown] table using (column("step")):(of(m, column("loss"))) \
   with linespoints linewidth 1.8 pointtype point_of(m) pointsize 0.9 pointinterval every_n \
   linecolor rgb colour_of(m) notitle

@@ -7,12 +7,13 @@
 #   warnings  gcc and clang compile everything without a warning
 #   tidy      clang-tidy, as .clang-tidy says
 #   cppcheck  warnings, performance, portability
-#   sanitize  all tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#   sanitize  all but the slow tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#   threads   every op on 2 and 5 threads under ThreadSanitizer
 # Goes on after a failure, names the failed jobs at the end and exits 1. Logs: build-check/JOB.log
 # SPDX-License-Identifier: MIT
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
-all=(format headers shapes files cppcheck warnings tidy sanitize)
+all=(format headers shapes files cppcheck warnings tidy sanitize threads)
 jobs=${JOBS:-$(nproc)}
 work=build-check
 include=(-Iharness -Iharness/core -Iharness/engine -Iharness/engine/ops -Iharness/run
@@ -140,9 +141,22 @@ job_cppcheck() {
 }
 
 job_sanitize() {
-  configure $work/sanitize gcc -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g" \
+  configure $work/sanitize gcc -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O2 -g1" \
     -DMR_SANITIZE=address,undefined && cmake --build $work/sanitize -j "$jobs" || return 1
-  (cd $work/sanitize && ctest --output-on-failure --no-label-summary --no-tests=error -j "$jobs")
+  # Slow tests build things of their own, without sanitizers.
+  (cd $work/sanitize &&
+    ctest --output-on-failure --no-label-summary --no-tests=error -LE slow -j "$jobs")
+}
+
+# The archer tool tells ThreadSanitizer what OpenMP's barriers order.
+job_threads() {
+  local archer
+  archer=$(find /usr/lib/llvm-*/lib -name libarcher.so | tail -n 1)
+  [[ $archer ]] || { echo "libarcher.so of package libomp-dev is missing" && return 1; }
+  configure $work/threads clang -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O2 -g1" \
+    -DMR_SANITIZE=thread && cmake --build $work/threads --target test_ops_ref -j "$jobs" || return 1
+  OMP_TOOL_LIBRARIES=$archer TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=1" \
+    $work/threads/tests/test_ops_ref
 }
 
 (($#)) || set -- "${all[@]}"
