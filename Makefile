@@ -8,11 +8,17 @@ JOBS ?= $(shell nproc)
 export SETUP BUILD JOBS
 export MINRNN := $(abspath $(BUILD))/minrnn
 
-.PHONY: build help deps reproduce figures test check bench bundle clean
+.PHONY: build program configure help deps reproduce figures test check bench bundle clean
 
-build: deps ## compile the program and the tests (what plain `make` does)
-	@[ -z "$(CMAKE_ARGS)" -a -f $(BUILD)/Makefile ] || cmake -S . -B $(BUILD) $(CMAKE_ARGS)
+build: configure ## compile the program and the tests (what plain `make` does)
 	@cmake --build $(BUILD) -j $(JOBS)
+
+# What needs no tests does not wait for them.
+program: configure
+	@cmake --build $(BUILD) -j $(JOBS) --target minrnn
+
+configure: deps
+	@[ -z "$(CMAKE_ARGS)" -a -f $(BUILD)/Makefile ] || cmake -S . -B $(BUILD) $(CMAKE_ARGS)
 
 help: ## show this list
 	@echo "make TARGET [VARIABLE=value ...]"
@@ -24,10 +30,10 @@ help: ## show this list
 	@echo "  CMAKE_ARGS='-D...'        options of CMake, e.g. -DMR_MARCH=x86-64-v3"
 	@echo "  JOBS=N                    parallel jobs (default: all cores)"
 
-reproduce: build ## run the experiments of PROFILE, skip finished ones, draw the figures
+reproduce: program ## run the experiments of PROFILE, skip finished ones, draw the figures
 	@scripts/reproduce.sh $(PROFILE)
 
-figures: build ## draw the figures from the runs that exist
+figures: program ## draw the figures from the runs that exist
 	@scripts/figures.sh $(PROFILE)
 
 test: build ## run every test; the closing line of CTest comes last
@@ -38,7 +44,7 @@ test: build ## run every test; the closing line of CTest comes last
 check: deps ## formatting, headers, warnings of two compilers, linters, sanitizers
 	@scripts/check.sh
 
-bench: build ## time the fused models at the standard size, with their products alone
+bench: program ## time the fused models at the standard size, with their products alone
 	@$(BUILD)/minrnn bench --model=mingru,minlstm,gru,lstm --batch=64 --length=512 --width=128 --layers=1
 
 bundle: deps ## pack program, libraries, experiments and plots into dist/
