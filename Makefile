@@ -5,6 +5,7 @@ PROFILE ?=
 SETUP ?= 1
 BUILD ?= build
 JOBS ?= $(shell nproc)
+MODELS ?= mingru,minlstm,gru,lstm
 export SETUP BUILD JOBS
 export MINRNN := $(abspath $(BUILD))/minrnn
 
@@ -26,6 +27,7 @@ help: ## show this list
 	@echo "Variables:"
 	@echo "  PROFILE=smoke|cpu|paper   experiments of reproduce (default: cpu without a GPU)"
 	@echo "  SETUP=0                   install nothing: name the missing package and stop"
+	@echo "  MODELS=A,B                models of bench (default: $(MODELS))"
 	@echo "  BUILD=build               build folder"
 	@echo "  CMAKE_ARGS='-D...'        options of CMake, e.g. -DMR_MARCH=x86-64-v3"
 	@echo "  JOBS=N                    parallel jobs (default: all cores)"

@@ -25,6 +25,7 @@ dev_packages=(
   clang-tidy   # linter
   cppcheck     # second linter
   libomp-dev   # OpenMP for clang
+  libclang-rt-dev # sanitizers of clang
   python3      # small checks
 )
 # A program that is there under another package's name (gnuplot-qt, a compiler of one's own) serves.
