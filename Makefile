@@ -46,8 +46,9 @@ test: build ## run every test; the closing line of CTest comes last
 check: deps ## formatting, headers, warnings of two compilers, linters, sanitizers
 	@scripts/check.sh
 
-bench: program ## time the fused models at the standard size, with their products alone
-	@$(BUILD)/minrnn bench --model=mingru,minlstm,gru,lstm --batch=64 --length=512 --width=128 --layers=1
+bench: program ## time MODELS at the standard size, with their matrix products alone
+	@$(BUILD)/minrnn bench --model=$(MODELS) \
+	  --batch=64 --length=512 --width=128 --layers=1
 
 bundle: deps ## pack program, libraries, experiments and plots into dist/
 	@scripts/bundle.sh $(BUILD)/bundle

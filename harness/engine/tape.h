@@ -69,6 +69,13 @@ void mr_tape_fail(mr_tape *t, mr_status code, const char *fmt, ...)
 MR_MUST mr_status mr_tape_plan(mr_tape *t, mr_val root, bool train, mr_plan_report *rep);
 /* Allocates the slabs and gives parameters their initial values. */
 MR_MUST mr_status mr_tape_alloc(mr_tape *t);
+/* What node i of the planned step is and holds. */
+typedef struct mr_node_info {
+  const char *scope, *op;                     /* "block.0.mixer.", "linear"; as long as the tape */
+  int64_t out_bytes, saved_bytes, work_bytes; /* work: of the larger pass    */
+  double flops, bytes;                        /* of one forward call         */
+} mr_node_info;
+MR_MUST mr_status mr_tape_node(const mr_tape *t, int32_t i, mr_node_info *out);
 /* The step as a table: node, op, shapes, buffers with live ranges and offsets. */
 MR_MUST mr_status mr_tape_dump(const mr_tape *t, const char *path);
 

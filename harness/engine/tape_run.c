@@ -304,6 +304,24 @@ mr_status mr_tape_profile(mr_tape *t, mr_op_time *rows, int *n)
   return MR_OK;
 }
 
+mr_status mr_tape_node(const mr_tape *t, int32_t i, mr_node_info *out)
+{
+  if (!t->planned || i < 0 || i >= t->n_nodes)
+    return MR_FAIL(MR_ERR_ARG, "node %d of a tape with %d planned nodes", i,
+                   t->planned ? t->n_nodes : 0);
+  const node *n = &t->node[i];
+  memset(out, 0, sizeof *out);
+  out->scope = n->scope, out->op = n->op->name;
+  for (int32_t k = 0; k < n->op->n_out; k++)
+    out->out_bytes += (int64_t)mr_bytes(&n->need.out[k], MR_REAL);
+  for (int32_t k = 0; k < n->need.n_save; k++)
+    out->saved_bytes += (int64_t)mr_bytes(&n->need.save[k], MR_REAL);
+  const size_t fwd = n->need.work_fwd, bwd = n->need.work_bwd;
+  out->work_bytes = (int64_t)(fwd > bwd ? fwd : bwd);
+  out->flops = n->need.flops, out->bytes = n->need.bytes;
+  return MR_OK;
+}
+
 static void dump_buf(const mr_tape *t, FILE *f, int32_t node_id, const char *op, const char *what,
                      const mr_shape *s, int32_t b)
 {

@@ -1,5 +1,7 @@
 /* facts.c — what a log tells about plan and machine. SPDX-License-Identifier: MIT */
 #include "facts.h"
+#include <stdio.h>
+#include <string.h>
 #include "machine.h"
 
 int64_t mr_planned_bytes(const mr_plan_report *p, int64_t moments)
@@ -20,6 +22,49 @@ mr_status mr_log_plan(mr_log *l, const mr_plan_report *p, int64_t moments)
   MR_CHECK(mr_log_int(l, "plan", "n_params", p->n_params));
   MR_CHECK(mr_log_num(l, "plan", "forward_flops", p->flops));
   return mr_log_int(l, "memory", "planned_bytes", mr_planned_bytes(p, moments));
+}
+
+/* The place of `op` in the list of names seen so far; -1 when the list is full. */
+static int name_index(const char **names, int *n, int room, const char *op)
+{
+  int i = 0;
+  while (i < *n && strcmp(names[i], op) != 0) i++;
+  if (i == room) return -1;
+  if (i == *n) names[(*n)++] = op;
+  return i;
+}
+
+/* Unrolled loops have too many nodes to be written at each flush. */
+enum { MOST_NODES = 4096, MOST_OPS = 64 };
+
+mr_status mr_log_nodes(mr_log *l, const mr_tape *t, int32_t nodes)
+{
+  static const mr_column column[] = {
+      {"op", "index into op_names"}, {"out_bytes", "byte"}, {"saved_bytes", "byte"},
+      {"work_bytes", "byte"},        {"flops", "flop"},     {"bytes", "byte"}};
+  const char *names[MOST_OPS];
+  char list[MOST_OPS * 24] = "";
+  int n_names = 0;
+  mr_table *table;
+  if (nodes > MOST_NODES) return MR_OK;
+  MR_CHECK(mr_log_table(l, "nodes", column, 6, &table));
+  for (int32_t i = 0; i < nodes; i++) {
+    mr_node_info info;
+    MR_CHECK(mr_tape_node(t, i, &info));
+    const int op = name_index(names, &n_names, MOST_OPS, info.op);
+    const double row[] = {op,
+                          (double)info.out_bytes,
+                          (double)info.saved_bytes,
+                          (double)info.work_bytes,
+                          info.flops,
+                          info.bytes};
+    MR_CHECK(mr_table_append(table, row));
+  }
+  for (int i = 0; i < n_names; i++) {
+    const size_t used = strlen(list);
+    snprintf(list + used, sizeof list - used, "%s%s", i > 0 ? " " : "", names[i]);
+  }
+  return mr_log_text(l, "nodes", "op_names", list);
 }
 
 static mr_status log_fact(void *ctx, const char *name, const char *value)

@@ -7,6 +7,8 @@ MR_C_BEGIN
 int64_t mr_planned_bytes(const mr_plan_report *p, int64_t moments);
 /* /plan, and planned_bytes in /memory. moments: bytes of the optimizer's. */
 MR_MUST mr_status mr_log_plan(mr_log *l, const mr_plan_report *p, int64_t moments);
+/* Table /nodes: the planned step node by node, where it has at most 4096. */
+MR_MUST mr_status mr_log_nodes(mr_log *l, const mr_tape *t, int32_t nodes);
 /* /machine. */
 MR_MUST mr_status mr_log_machine(mr_log *l, const mr_backend *be);
 MR_C_END

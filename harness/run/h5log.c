@@ -307,7 +307,8 @@ static mr_status take_group(void *ctx, const char *group, bool columns)
   mr_status st = MR_OK;
   hid_t at = -1;
   const char *path = r->path;
-  if (strcmp(group, "config") == 0 || strcmp(group, "ops") == 0) return MR_OK; /* made anew */
+  if (strcmp(group, "config") == 0 || strcmp(group, "nodes") == 0 || strcmp(group, "ops") == 0)
+    return MR_OK; /* made anew */
   r->group = group;
   if (columns) MR_TRY(take_rows(r));
   MR_H5(at = H5Gopen2(r->file, group, H5P_DEFAULT), "open a group");

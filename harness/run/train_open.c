@@ -131,6 +131,7 @@ static mr_status prepare(mr_training *t)
   MR_CHECK(mr_log_create(&t->log, t->run, t->c, t->o->command != NULL ? t->o->command : ""));
   MR_CHECK(mr_log_machine(t->log, t->be));
   MR_CHECK(mr_log_plan(t->log, &t->plan, mr_optim_bytes(t->optim)));
+  MR_CHECK(mr_log_nodes(t->log, t->tape, t->plan.nodes));
   /* A run killed before its first checkpoint starts again. */
   if (t->o->resume && access(t->last, F_OK) == 0) return go_on(t);
   MR_CHECK(open_tables(t));
