@@ -8,7 +8,7 @@ JOBS ?= $(shell nproc)
 export SETUP BUILD JOBS
 export MINRNN := $(abspath $(BUILD))/minrnn
 
-.PHONY: build help deps reproduce figures test check bench bundle clean
+.PHONY: build help deps reproduce figures test check bench peers-check bundle clean
 
 build: deps ## compile the program and the tests (what plain `make` does)
 	@[ -z "$(CMAKE_ARGS)" -a -f $(BUILD)/Makefile ] || cmake -S . -B $(BUILD) $(CMAKE_ARGS)
@@ -16,7 +16,7 @@ build: deps ## compile the program and the tests (what plain `make` does)
 
 help: ## show this list
 	@echo "make TARGET [VARIABLE=value ...]"
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1	\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1	\2/p' Makefile | expand -t 14
 	@echo "Variables:"
 	@echo "  PROFILE=smoke|cpu|paper   experiments of reproduce (default: cpu without a GPU)"
 	@echo "  SETUP=0                   install nothing: name the missing package and stop"
@@ -40,6 +40,14 @@ check: deps ## formatting, headers, warnings of two compilers, linters, sanitize
 
 bench: build ## time every model at the standard size
 	@$(BUILD)/minrnn bench --batch=64 --length=512 --width=128 --layers=1
+
+peers-check: build ## compare every model with PyTorch (python3-torch, python3-h5py)
+ifeq ($(SETUP),0)
+	@scripts/setup.sh --peers --check
+else
+	@scripts/setup.sh --peers --check >/dev/null 2>&1 || scripts/setup.sh --peers
+endif
+	@scripts/peers/check_all.py
 
 bundle: deps ## pack program, libraries, experiments and plots into dist/
 	@scripts/bundle.sh $(BUILD)/bundle

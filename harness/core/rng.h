@@ -13,7 +13,8 @@ typedef enum mr_stream {
   MR_STREAM_VALID,   /* validation data                             */
   MR_STREAM_TEST,    /* test data                                   */
   MR_STREAM_DROPOUT, /* masks; drawn in kernels, see philox.h       */
-  MR_STREAM_CHECK    /* test inputs                                 */
+  MR_STREAM_CHECK,   /* test inputs                                 */
+  MR_STREAM_SAMPLE   /* symbols of generated text; index = place    */
 } mr_stream;
 
 /* A cursor in the sequence named by (seed, stream, index). A plain value: copy it freely. */
@@ -25,9 +26,9 @@ typedef struct mr_rng {
 
 void mr_rng_seek(mr_rng *r, uint64_t seed, mr_stream stream, uint64_t index);
 uint32_t mr_rng_u32(mr_rng *r);
-double mr_rng_uniform(mr_rng *r);                /* [0, 1), 53 bits                        */
-double mr_rng_normal(mr_rng *r);                 /* mean 0, deviation 1                    */
-uint32_t mr_rng_below(mr_rng *r, uint32_t n);    /* 0 .. n-1, without bias; n >= 1         */
+double mr_rng_uniform(mr_rng *r);             /* [0, 1), 53 bits                        */
+double mr_rng_normal(mr_rng *r);              /* mean 0, deviation 1                    */
+uint32_t mr_rng_below(mr_rng *r, uint32_t n); /* 0 .. n-1, without bias; n >= 1         */
 /* k distinct numbers of 0 .. n-1 in rising order, every subset equally likely. 0 <= k <= n. */
 void mr_rng_subset(mr_rng *r, uint32_t n, uint32_t k, uint32_t *out);
 MR_C_END
