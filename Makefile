@@ -9,7 +9,7 @@ MODELS ?= mingru,minlstm,gru,lstm
 export SETUP BUILD JOBS
 export MINRNN := $(abspath $(BUILD))/minrnn
 
-.PHONY: build program configure help deps reproduce figures test check bench bundle clean
+.PHONY: build program configure help deps reproduce figures test check bench peers-check bundle clean
 
 build: configure ## compile the program and the tests (what plain `make` does)
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -23,7 +23,7 @@ configure: deps
 
 help: ## show this list
 	@echo "make TARGET [VARIABLE=value ...]"
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1	\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1	\2/p' Makefile | expand -t 14
 	@echo "Variables:"
 	@echo "  PROFILE=smoke|cpu|paper   experiments of reproduce (default: cpu without a GPU)"
 	@echo "  SETUP=0                   install nothing: name the missing package and stop"
@@ -49,6 +49,14 @@ check: deps ## formatting, headers, warnings of two compilers, linters, sanitize
 bench: program ## time MODELS at the standard size, with their matrix products alone
 	@$(BUILD)/minrnn bench --model=$(MODELS) \
 	  --batch=64 --length=512 --width=128 --layers=1
+
+peers-check: program ## compare every model with PyTorch (python3-torch, python3-h5py)
+ifeq ($(SETUP),0)
+	@scripts/setup.sh --peers --check
+else
+	@scripts/setup.sh --peers --check >/dev/null 2>&1 || scripts/setup.sh --peers
+endif
+	@scripts/peers/check_all.py
 
 bundle: deps ## pack program, libraries, experiments and plots into dist/
 	@scripts/bundle.sh $(BUILD)/bundle

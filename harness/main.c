@@ -20,9 +20,11 @@ static const command commands[] = {
     {"list", mr_cmd_list, "models, baselines and tasks"},
     {"info", mr_cmd_info, "this machine, its libraries and its measured rates"},
     {"train", mr_cmd_train, "train a model on a task into one run file"},
+    {"sample", mr_cmd_sample, "text from a trained network"},
     {"bench", mr_cmd_bench, "time forward, backward and whole steps of models"},
     {"table", mr_cmd_table, "run files as columns of text"},
     {"check", mr_cmd_check, "hold every op against its reference"},
+    {"dump", mr_cmd_dump, "one batch with outputs and gradients, for other programs to check"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 

@@ -10,6 +10,7 @@ tree=$build/tree/minrnn-bundle
 
 # Old-style run paths also serve the libraries that libraries load.
 cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DMR_MARCH=x86-64-v3 -DBUILD_TESTING=OFF \
+  -DMR_ONEDNN=OFF \
   -DCMAKE_INSTALL_RPATH='$ORIGIN/../lib' -DCMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags
 cmake --build "$build" --target minrnn -j "${JOBS:-$(nproc)}"
 rm -rf "$tree"

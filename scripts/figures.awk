@@ -1,28 +1,11 @@
 # figures.awk — shapes the tables of runs into what the figures of selective copying read.
 # SPDX-License-Identifier: MIT
 #
-#   awk -v out=FOLDER -v profile=NAME -f figures.awk summary.tsv eval.tsv selective_copy_models.tsv
+#   awk -v out=FOLDER -v profile=NAME -f figures_common.awk -f figures.awk \
+#     summary.tsv eval.tsv selective_copy_models.tsv
 #
 # Writes to FOLDER curves.tsv, models.tsv, layers.tsv (one heading line, tabs, percent, nan where there is
 # no number), the lists of models in them and the captions. Prints the number of complete runs, if any.
-BEGIN {
-  FS = OFS = "\t"
-  favourites = split("mingru minlstm gru lstm mingru_smallops minlstm_smallops gru_loop lstm_loop", order, " ")
-  for (i = 1; i <= favourites; i++) listed[order[i]] = 1
-}
-
-/^#/ || NF == 0 { next }
-
-# The heading: columns are found by name, so that their order does not matter.
-FILENAME != file {
-  file = FILENAME
-  part++
-  delete col
-  for (i = 1; i <= NF; i++) col[$i] = i
-  next
-}
-
-function field(name) { return name in col ? $col[name] : "" }
 function percent(x) { return x ~ /^[-+.0-9]/ ? 100 * x : "nan" }
 
 part == 1 && field("task") == "selective_copy" && field("status") == "complete" {
@@ -34,7 +17,7 @@ part == 1 && field("task") == "selective_copy" && field("status") == "complete" 
   complete++
   model_of[run] = model
   layers_of[run] = layers
-  if (!(model in listed)) { order[++favourites] = model; listed[model] = 1 }
+  list_model(model)
   if (!((model, layers) in n)) { models_at[layers]++; seen_layers[layers] = 1 }
   n[model, layers]++
   sum[model, layers] += accuracy
@@ -45,13 +28,6 @@ part == 1 && field("task") == "selective_copy" && field("status") == "complete" 
   setting_seen(width_text, "width " field("width"))
   setting_seen(place_text, field("device") ", " field("math"))
   if (field("length") != 4096 || field("steps") != 400000) different = 1
-}
-
-function setting_seen(set, text) { set[text] = 1 }
-function one_of(set, several,   text, k) {
-  for (text in set) k++
-  if (k != 1) return several
-  for (text in set) return text
 }
 
 # The depth that most models were trained at; of equal ones the deepest.
@@ -84,7 +60,6 @@ part == 3 {
   certainty[field("model")] = field("certainty")
 }
 
-function with(list, m) { return list (list == "" ? "" : " ") m }
 # One curve per model: the mean over its seeds. Of more than 200 validations, neighbours are averaged,
 # or the noise would hide the curve.
 function write_curves(   i, m, j, k, s, width, rows, accuracy, loss, list, text) {

@@ -42,14 +42,22 @@ fi
 command -v gnuplot > /dev/null || die "gnuplot is missing; Debian's package is gnuplot-nox"
 
 mkdir -p "$data"
-rm -f "$data"/*.tsv "$data"/*.txt "$figures"/selective_copy_*.png "$figures"/selective_copy_*.svg
+rm -f "$data"/*.tsv "$data"/*.txt "$figures"/{selective_copy_*,shakespeare}.{png,svg}
 # A file that cannot be read is named by minrnn and left out.
 "$minrnn" table summary "${files[@]}" --format=tsv > "$data/summary.tsv" || true
 "$minrnn" table eval "${files[@]}" --format=tsv > "$data/eval.tsv" || true
 
-awk -v out="$data" -v paper="$paper" -v profile="$profile" -f "$root/scripts/figures.awk" \
-  "$data/summary.tsv" "$data/eval.tsv" "$paper/selective_copy_models.tsv" > "$data/found.txt"
-[ -s "$data/found.txt" ] || die "no run in $runs is a complete one of selective_copy; see minrnn table summary $runs/*.h5"
+# Tables for the figures of one task; prints the number of runs in them, nothing when there is none.
+shape() # SCRIPT FILE...
+{
+  local script=$1
+  shift
+  awk -v out="$data" -v profile="$profile" -f "$root/scripts/figures_common.awk" -f "$root/scripts/$script" "$@"
+}
+copies=$(shape figures.awk "$data/summary.tsv" "$data/eval.tsv" "$paper/selective_copy_models.tsv")
+texts=$(shape figures_shakespeare.awk "$data/summary.tsv" "$data/eval.tsv")
+[ -n "$copies$texts" ] ||
+  die "no run in $runs is a complete one of selective_copy or shakespeare; see minrnn table summary $runs/*.h5"
 
 # The size and letters of a figure are those of the terminal; the scripts know neither.
 draw() # NAME WIDTH HEIGHT
@@ -63,7 +71,10 @@ draw() # NAME WIDTH HEIGHT
   echo "figures: $figures/$1.png and .svg"
 }
 
-bars=$(awk 'END { print NR - 1 }' "$data/models.tsv")
-draw selective_copy_curves 960 480
-draw selective_copy_models 800 $((150 + 34 * bars))
-draw selective_copy_layers 800 480
+if [ -n "$copies" ]; then
+  bars=$(awk 'END { print NR - 1 }' "$data/models.tsv")
+  draw selective_copy_curves 960 480
+  draw selective_copy_models 800 $((150 + 34 * bars))
+  draw selective_copy_layers 800 480
+fi
+[ -z "$texts" ] || draw shakespeare 960 500

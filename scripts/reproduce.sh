@@ -5,13 +5,15 @@
 #
 # PROFILE is smoke, cpu (the default) or paper: a file scripts/experiments/profile_<PROFILE>.txt with one
 # run per line, the arguments of `minrnn train`: an experiment file beside it, then --key=value.
-# Finished runs are skipped, interrupted ones resumed. After a failed run the others go on; the failed ones
-# are named at the end, and the exit code is 1. Environment:
+# Finished runs are left as they are, interrupted ones resumed. After a failed run the others go on; the
+# failed ones are named at the end, and the exit code is 1. A text that the profile needs is fetched; where
+# that cannot be, runs on it are SKIPPED, which is no failure. Environment:
 #   MINRNN    the program, default build/minrnn
 #   RESULTS   folder of runs/ and figures/, default results
 #   PARALLEL  runs side by side; with more than one, each has one thread. Default: one per core for smoke
 #             and cpu, whose small runs gain little from a second thread, and 1 for other profiles
 #   FORCE=1   run again what is finished
+#   MINRNN_DATA  folder of the text, default data/ in the checkout
 set -uo pipefail
 export LC_ALL=C.UTF-8
 
@@ -74,17 +76,30 @@ total=${#lines[@]}
 names=()
 started=$SECONDS
 
+# Texts are not part of the source.
+export MINRNN_DATA=${MINRNN_DATA:-$root/data}
+for line in "${lines[@]}"; do
+  [ ! -e "$MINRNN_DATA/tinyshakespeare.txt" ] || break
+  grep -qsE '^task *= *shakespeare\b' "$experiments/${line%% *}" || continue
+  "$root/scripts/fetch_data.sh" || true
+  break
+done
+
+# How the run in file $1 ended: complete, failed, skipped.
+status_of()
+{
+  "$minrnn" table summary "$1" --format=tsv |
+    awk -F'\t' 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i } NR == 2 { print $at["status"] }'
+}
+
 # How to start the run whose file is $1: minrnn skips a complete run and goes on with an interrupted one
 # when told to resume. A failed run, or what is left of one, is started again.
 mode_of()
 {
-  local status
   if [ "${FORCE:-0}" != 0 ]; then
     echo --force
   elif [ -e "$1" ]; then
-    status=$("$minrnn" table summary "$1" --format=tsv |
-      awk -F'\t' 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i } NR == 2 { print $at["status"] }')
-    if [ "$status" = complete ]; then echo --resume; else echo --force; fi
+    if [ "$(status_of "$1")" = complete ]; then echo --resume; else echo --force; fi
   elif [ -e "$1.part" ]; then
     echo --resume
   elif [ -e "${1%.h5}.last.ckpt" ] || [ -e "${1%.h5}.best.ckpt" ]; then
@@ -128,11 +143,21 @@ done
 while [ ${#codes[@]} -lt "$total" ]; do await_one; done
 
 failed=()
+skipped=()
 for i in "${!names[@]}"; do
-  [ "${codes[$i]}" = 0 ] || failed+=("${names[$i]}")
+  if [ "${codes[$i]}" != 0 ]; then
+    failed+=("${names[$i]}")
+  elif [ "$(status_of "$runs/${names[$i]}.h5")" = skipped ]; then
+    skipped+=("${names[$i]}")
+  fi
 done
 
-echo "reproduce: $((total - ${#failed[@]})) of $total runs are complete after $((SECONDS - started)) s, in $runs"
+complete=$((total - ${#failed[@]} - ${#skipped[@]}))
+echo "reproduce: $complete of $total runs are complete after $((SECONDS - started)) s, in $runs"
+if [ ${#skipped[@]} -gt 0 ]; then
+  printf 'reproduce: SKIPPED: %s\n' "${skipped[@]}"
+  echo "reproduce: the text is missing; scripts/fetch_data.sh gets it, then the same command runs these too"
+fi
 code=0
 MINRNN=$minrnn RESULTS=$results "$root/scripts/figures.sh" "$profile" || code=1
 if [ ${#failed[@]} -gt 0 ]; then

@@ -120,6 +120,19 @@ void net_words(char *buf, size_t n, const char *fmt, ...)
   assert_true(used >= 0 && (size_t)used < n);
 }
 
+bool net_can_run(const char *model)
+{
+  mr_backend *be = NULL;
+  net n;
+  assert_ok(mr_backend_open(&be, MR_CPU, 1));
+  const mr_status st = net_plan(&n, be, model, "");
+  if (st != MR_OK) print_message("%s is left out: %s\n", model, mr_error_message());
+  assert_true(st == MR_OK || st == MR_ERR_UNSUPPORTED);
+  net_close(&n);
+  mr_backend_close(be);
+  return st == MR_OK;
+}
+
 /* All settings of option k and those behind it, added to words. */
 static void each_setting(void (*fn)(const char *, const char *), const mr_model_def *m, int k,
                          const char *words)
@@ -152,6 +165,7 @@ void net_each_variant(void (*fn)(const char *model, const char *words))
       "--conv=3 --mlp=geglu --norm=layernorm --dropout=0.2 --layers=1 --batch=1 --expansion=1.75",
   };
   for (int i = 0; i < mr_n_models; i++) {
+    if (!net_can_run(mr_models[i]->name)) continue;
     each_setting(fn, mr_models[i], 0, "");
     for (size_t k = 0; k < sizeof scaffold / sizeof *scaffold; k++)
       fn(mr_models[i]->name, scaffold[k]);

@@ -41,7 +41,9 @@ void net_copy_params(const mr_tape *from, const mr_tape *to);
 
 /* snprintf that fails the test when the text does not fit. */
 void net_words(char *buf, size_t n, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* Calls fn(model, words) for every registered model with every setting of its options that have
+/* False for a model that this build leaves out or that has no double precision; prints its reason. */
+bool net_can_run(const char *model);
+/* Calls fn(model, words) for every registered model that can run with every setting of its options that have
  * choices or are 0 or 1, and for every part of the scaffold. */
 void net_each_variant(void (*fn)(const char *model, const char *words));
 #endif

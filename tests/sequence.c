@@ -31,10 +31,51 @@ static void last_inputs(const carry *k, const rig *from, rig *to)
     }
 }
 
+/* Hands on the number of steps so far. */
+static void count_steps(const rig *from, rig *to, int input)
+{
+  const mr_real *before = from->in[input].data;
+  mr_real *after = to->in[input].data;
+  for (int64_t b = 0; b < from->in[0].shape.dim[0]; b++)
+    after[b] = before[b] + (mr_real)from->in[0].shape.dim[1];
+}
+
+/* Keys and values of the last steps, carried and own, and how many steps there were. */
+static void last_keys(const carry *k, const rig *from, rig *to)
+{
+  const int64_t B = from->in[0].shape.dim[0], T = from->in[0].shape.dim[1];
+  const int64_t C = from->in[1].shape.dim[1], D = from->in[1].shape.dim[2] / 2;
+  const mr_real *qkv = from->in[0].data, *cache = from->in[1].data;
+  mr_real *state = to->in[1].data;
+  for (int64_t b = 0; b < B; b++)
+    for (int64_t s = 0; s < C; s++) {
+      const int64_t t = T - C + s; /* before the stretch when negative */
+      const mr_real *row = t >= 0 ? qkv + (b * T + t) * 3 * D + D : cache + (b * C + C + t) * 2 * D;
+      memcpy(state + (b * C + s) * 2 * D, row, (size_t)(2 * D) * sizeof *state);
+    }
+  count_steps(from, to, k->state_in[1]);
+}
+
+static void next_position(const carry *k, const rig *from, rig *to)
+{
+  count_steps(from, to, k->state_in[0]);
+}
+
+/* Outputs that are the state themselves. */
+static void whole_outputs(const carry *k, const rig *from, rig *to)
+{
+  for (int o = 0; o < MR_MAX_OUT; o++)
+    if (k->state_in[o] >= 0)
+      memcpy(to->in[k->state_in[o]].data, from->out[o].data,
+             (size_t)rig_count(&from->out[o]) * sizeof(mr_real));
+}
+
 static const carry carries[] = {
-    {"conv1d", {1, -1}, last_inputs},    {"scan", {2, -1}, last_steps},
-    {"mingru_seq", {1, -1}, last_steps}, {"minlstm_seq", {1, -1}, last_steps},
-    {"gru_seq", {3, -1}, last_steps},    {"lstm_seq", {2, 3}, last_steps},
+    {"conv1d", {1, -1}, last_inputs},           {"scan", {2, -1}, last_steps},
+    {"mingru_seq", {1, -1}, last_steps},        {"minlstm_seq", {1, -1}, last_steps},
+    {"gru_seq", {3, -1}, last_steps},           {"lstm_seq", {2, 3}, last_steps},
+    {"selective_scan", {-1, 6}, whole_outputs}, {"attention", {1, 2}, last_keys},
+    {"add_position", {2, -1}, next_position},
 };
 
 static const carry *find(const mr_case *c)
@@ -57,6 +98,12 @@ bool runs_along_time(const mr_case *c, int i)
   const carry *k = find(c);
   if (c->in[i].shape.rank != 3) return false;
   return !k || (i != k->state_in[0] && i != k->state_in[1]);
+}
+
+bool ends_as_state(const mr_case *c, int o)
+{
+  const carry *k = find(c);
+  return k && k->hand_over == whole_outputs && k->state_in[o] >= 0;
 }
 
 mr_case cut_time(const mr_case *c, int64_t T)

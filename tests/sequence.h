@@ -16,6 +16,8 @@ struct carry {
 const carry *carry_of(const mr_case *c);
 /* Is input i [B,T,*], no state and no parameter? */
 bool runs_along_time(const mr_case *c, int i);
+/* Is output o the state behind the last step, not [B,T,*]? */
+bool ends_as_state(const mr_case *c, int o);
 
 mr_case cut_time(const mr_case *c, int64_t T);
 mr_case cut_batch(const mr_case *c, int64_t B);

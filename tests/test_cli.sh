@@ -50,7 +50,7 @@ echo "help and version"
 right "Usage: minrnn COMMAND"
 right "Usage: minrnn COMMAND" --help
 right "minrnn 0." --version
-for command in list info train bench table check; do right "Usage: minrnn $command" "$command" --help; done
+for command in list info train sample bench table check dump; do right "Usage: minrnn $command" "$command" --help; done
 for key in task model steps selective_copy.data_tokens lr; do
   right "$key" train --help
   right "$key" bench --help
@@ -60,7 +60,7 @@ echo "commands and arguments that do not exist"
 wrong "did you mean train?" trian
 wrong "no command frobnicate" frobnicate
 wrong "no command" ""
-for command in list info train bench table check; do wrong "frobnicate" "$command" --frobnicate; done
+for command in list info train sample bench table check dump; do wrong "frobnicate" "$command" --frobnicate; done
 wrong "-x" train -x
 wrong "one experiment file" train a.cfg b.cfg
 
@@ -153,6 +153,23 @@ wrong "begun.h5.part is an unfinished run" train "${tiny[@]}" --out=begun.h5
 wrong "lr was 0.001" train "${tiny[@]}" --out=begun.h5 --resume --lr=0.5
 head -c 3000 begun.last.ckpt > short && mv short begun.last.ckpt
 wrong "begun.last.ckpt" train "${tiny[@]}" --out=begun.h5 --resume
+
+echo "dumps"
+wrong "--out=FILE.h5" dump "${tiny[@]}"
+wrong "ends in .h5" dump "${tiny[@]}" --out=new.txt
+wrong "done.h5 exists already" dump "${tiny[@]}" --out=done.h5
+wrong "done.h5" dump "${tiny[@]}" --out=new.h5 --init=done.h5
+wrong "not a folder" dump "${tiny[@]}" --out=done.h5/new.h5
+wrong "widht" dump --widht=3 --out=new.h5
+right "gru on selective_copy" dump "${tiny[@]}" --model=gru --out=dump.h5
+wrong "it has no parameter block.0.mixer.c0" train "${tiny[@]}" --out=new.h5 --init=dump.h5 --model=lstm
+wrong "done.best.ckpt" dump "${tiny[@]}" --out=new.h5 --init=done.best.ckpt --model=gru
+head -c 3000 dump.h5 > cut.h5
+wrong "cut.h5" train "${tiny[@]}" --out=new.h5 --init=cut.h5 --model=gru
+right "loss" dump "${tiny[@]}" --model=gru --out=dump.h5 --init=dump.h5 --force
+h5dump -d /grads/head.weight dump.h5 > /dev/null || fail "h5dump does not read a dump"
+run train "${tiny[@]}" --model=gru --out=initialised.h5 --init=dump.h5 --quiet
+[ "$code" = 0 ] || fail "a run does not start from a dump"
 
 echo "results"
 right '"status": "complete"' train "${tiny[@]}" --out=done.h5 --force --quiet --json

@@ -24,35 +24,35 @@ exit \$(cat "$tmp/table_code" 2> /dev/null || echo 0)
 EOF
 chmod +x "$MINRNN"
 
-# One run per line of input: model, layers, seed, status, test accuracy.
+# One run per line of input: model, layers, seed, status, test accuracy; the task is $1.
 make_tables()
 {
   rm -rf "$RESULTS"
   mkdir -p "$RESULTS/runs/made_up"
-  awk -v OFS='\t' -v summary="$tmp/summary.tsv" -v eval="$tmp/eval.tsv" -v runs="$RESULTS/runs/made_up" '
+  awk -v OFS='\t' -v task="${1:-selective_copy}" -v summary="$tmp/summary.tsv" -v eval="$tmp/eval.tsv" -v runs="$RESULTS/runs/made_up" '
     BEGIN {
       print "run", "experiment", "task", "model", "length", "width", "layers", "batch", "seed", "device", "math", \
         "steps", "status", "test_accuracy_best", "test_loss_best", "seconds" > summary
-      print "run", "model", "layers", "seed", "step", "split", "loss", "accuracy" > eval
+      print "run", "model", "layers", "seed", "step", "split", "loss", "accuracy", "wall_ns" > eval
     }
     {
       run = $1 "-" $2 "-" $3
       printf "" > (runs "/" run ".h5")
-      print run, "made_up", "selective_copy", $1, 64, 64, $2, 32, $3, "cpu", "f32", 400, $4, $5, 0.1, 12 > summary
+      print run, "made_up", task, $1, 64, 64, $2, 32, $3, "cpu", "f32", 400, $4, $5, 0.1, 12 > summary
       for (step = 0; step <= 400; step += 50)
-        print run, $1, $2, $3, step, "valid", 2.6 * exp(-step / 100), $5 * step / 400 > eval
-      print run, $1, $2, $3, 400, "test", 0.1, $5 > eval
+        print run, $1, $2, $3, step, "valid", 2.6 * exp(-step / 100), $5 * step / 400, 3e7 * step > eval
+      print run, $1, $2, $3, 400, "test", 0.1, $5, 1.2e10 > eval
     }'
 }
 
-figure_is_good() # NAME
+figure_is_good() # NAME [TITLE]
 {
   local png=$RESULTS/figures/$1.png svg=$RESULTS/figures/$1.svg
   [ "$(head -c 8 "$png" | od -An -tx1 | tr -d ' \n')" = 89504e470d0a1a0a ] || fail "$1.png is no PNG"
   [ "$(wc -c < "$png")" -gt 20000 ] || fail "$1.png is nearly empty: $(wc -c < "$png") bytes"
   grep -q '<svg ' "$svg" || fail "$1.svg is no SVG"
   tail -n 2 "$svg" | grep -q '</svg>' || fail "$1.svg is cut off"
-  grep -q 'Selective copying' "$svg" || fail "$1.svg has no title"
+  grep -q "${2:-Selective copying}" "$svg" || fail "$1.svg has no title"
 }
 
 # The value in column $2 of the line of table $1 where column 'model' is $3 (and 'layers' is $4).
@@ -105,11 +105,42 @@ echo "seeds are averaged, failed runs left out, published numbers stand beside o
 grep -q 'different setting' "$RESULTS/figures/data/published.txt" || fail "the caption hides the other setting"
 
 echo "each figure script runs alone"
-for script in "$root"/plots/fig_*.gp; do
-  (cd "$root" && gnuplot -e "data = '$RESULTS/figures/data'; set terminal svg; set output '$tmp/alone.svg'" "$script")
-  [ "$(wc -c < "$tmp/alone.svg")" -gt 5000 ] || fail "$script alone draws nothing"
-  rm "$tmp/alone.svg"
-done
+scripts_run_alone() # PATTERN
+{
+  local script
+  for script in "$root"/plots/$1; do
+    (cd "$root" && gnuplot -e "data = '$RESULTS/figures/data'; set terminal svg; set output '$tmp/alone.svg'" "$script")
+    [ "$(wc -c < "$tmp/alone.svg")" -gt 5000 ] || fail "$script alone draws nothing"
+    rm "$tmp/alone.svg"
+  done
+}
+scripts_run_alone 'fig_selective_copy_*.gp'
+[ ! -e "$RESULTS/figures/shakespeare.png" ] || fail "a figure of Shakespeare without runs"
+
+echo "losses on Shakespeare are drawn over steps and seconds, as means over seeds"
+make_tables shakespeare << 'EOF'
+mingru 4 1 complete 0.5
+mingru 4 2 complete 0.5
+minlstm 4 1 complete 0.5
+transformer 4 1 complete 0.5
+mamba 4 1 complete 0.5
+own_cell 4 1 complete 0.5
+gru 4 1 failed 0.5
+lstm 4 1 skipped 0.5
+EOF
+said=$("$root/scripts/figures.sh" made_up 2>&1) || fail "figures.sh: $said"
+grep -qi warning <<< "$said" && fail "gnuplot warns: $said"
+figure_is_good shakespeare Shakespeare
+heading_is shakespeare_curves "model step seconds loss"
+heading_is shakespeare_models "model seeds loss bits_per_char step seconds"
+[ "$(cell shakespeare_models seeds mingru)" = 2 ] || fail "seeds of minGRU"
+[ "$(cell shakespeare_models step minlstm)" = 400 ] || fail "the lowest loss of minLSTM comes last"
+[ -z "$(cell shakespeare_models loss gru)$(cell shakespeare_models loss lstm)" ] || fail "unfinished runs are drawn"
+awk -v got="$(cell shakespeare_models bits_per_char mamba)" \
+  'BEGIN { want = 2.6 * exp(-4) / log(2); exit !(got > 0.999 * want && got < 1.001 * want) }' || fail "bits of Mamba"
+awk -v got="$(cell shakespeare_curves seconds mingru | tail -n 1)" 'BEGIN { exit got != 12 }' || fail "seconds of minGRU"
+[ ! -e "$RESULTS/figures/selective_copy_curves.png" ] || fail "a figure of selective copying without runs"
+scripts_run_alone fig_shakespeare.gp
 
 echo "missing models are left out, and the newest profile is taken when none is named"
 make_tables << 'EOF'

@@ -103,7 +103,7 @@ static void every_model_and_task_describes_itself(void **state)
   (void)state;
   for (int i = 0; i < mr_n_models; i++) {
     const mr_model_def *m = mr_models[i];
-    const mr_dims d = {3, 7, 4, 5, 2, 0};
+    const mr_dims d = {3, 7, 4, 5, 2, 0, 7};
     mr_shape shape[MR_MAX_STATE];
     mr_config c;
     check_options(m->name, m->summary, m->opts, m->n_opts);

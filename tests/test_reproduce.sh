@@ -37,6 +37,7 @@ case "\$*" in *--model=bad*) echo "no such model" >&2; exit 2 ;; esac
 for word in "\$@"; do case \$word in --out=*) out=\${word#--out=} ;; esac; done
 if [ "\$1" = table ]; then printf 'run\tstatus\n%s\t%s\n' "\$3" "\$(cat "\$3")"; exit; fi
 case "\$*" in *--model=fails*) echo failed > "\$out"; exit 1 ;; esac
+case "\$*" in *--model=reads*) [ -e "\$MINRNN_DATA/tinyshakespeare.txt" ] || { echo skipped > "\$out"; exit 0; } ;; esac
 echo complete > "\$out"
 EOF
 chmod +x "$MINRNN"
@@ -79,6 +80,33 @@ sed -i '/fails/d' "$tmp/scripts/experiments/profile_three.txt"
 rm "$tmp/calls"
 FORCE=1 "$tmp/scripts/reproduce.sh" three > /dev/null || fail "exit code $? instead of 0"
 [ "$(grep -c -- '--force' "$tmp/calls")" = 2 ] || fail "FORCE=1 does not reach minrnn"
+
+echo "a text that is needed is fetched once; without it the run is SKIPPED, which is no failure"
+echo 'b.cfg --model=reads' >> "$tmp/scripts/experiments/profile_three.txt"
+echo 'task = shakespeare # a comment' > "$tmp/scripts/experiments/b.cfg"
+export MINRNN_DATA=$tmp/data
+cat > "$tmp/scripts/fetch_data.sh" << EOF
+#!/bin/sh
+echo asked >> "$tmp/asked"
+[ -e "$tmp/network" ] || { echo "no network" >&2; exit 1; }
+mkdir -p "$MINRNN_DATA" && touch "$MINRNN_DATA/tinyshakespeare.txt"
+EOF
+chmod +x "$tmp/scripts/fetch_data.sh"
+for parallel in 1 2; do
+  rm -f "$tmp/asked"
+  said=$(PARALLEL=$parallel "$tmp/scripts/reproduce.sh" three 2>&1) || fail "a skipped run is a failure: $said"
+  [ "$(wc -l < "$tmp/asked")" = 1 ] || fail "the text is not asked for once"
+  grep -q '^reproduce: SKIPPED: b-reads$' <<< "$said" || fail "no word of what was skipped: $said"
+  grep -q 'scripts/fetch_data.sh gets it' <<< "$said" || fail "no word of what to do: $said"
+  grep -q ' 2 of 3 runs are complete' <<< "$said" || fail "wrong count: $said"
+done
+touch "$tmp/network"
+said=$("$tmp/scripts/reproduce.sh" three 2>&1) || fail "exit code $? instead of 0: $said"
+grep -q ' 3 of 3 runs are complete' <<< "$said" || fail "the text came, the run did not: $said"
+[[ $(last_call b-reads) == *--force ]] || fail "a skipped run is not started again: $(last_call b-reads)"
+rm "$tmp/asked"
+"$tmp/scripts/reproduce.sh" three > /dev/null 2>&1 || fail "exit code $? instead of 0"
+[ ! -e "$tmp/asked" ] || fail "a text that is there is asked for"
 
 echo "failing figures are a failure"
 printf '#!/bin/sh\nexit 1\n' > "$tmp/scripts/figures.sh"

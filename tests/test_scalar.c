@@ -146,6 +146,7 @@ static void exp_is_right_to_about_one_ulp(void **state)
 {
   (void)state;
   sweep(mr_exp1, expl, -FLT_MAX, FLT_MAX, 1.1, 0, 0);
+  sweep(mr_exp2_down1, exp2l, -FLT_MAX, 0, 1.1, 0, 0);
 }
 
 static void log_is_right_to_two_ulp(void **state)
@@ -216,7 +217,8 @@ static void nan_goes_through_every_function(void **state)
 {
   static const function all[] = {mr_exp1,     mr_log1,  mr_tanh1,  mr_softplus1, mr_log_g1,
                                  mr_sigmoid1, mr_g1,    mr_dg1,    mr_dlog_g1,   mr_silu1,
-                                 mr_dsilu1,   mr_gelu1, mr_dgelu1, normal1,      density1};
+                                 mr_dsilu1,   mr_gelu1, mr_dgelu1, normal1,      density1,
+                                 mr_exp2_down1};
   (void)state;
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     if (!isnan(all[i]((mr_real)NAN))) fail_msg("function %zu loses NaN", i);
@@ -229,6 +231,7 @@ static void infinities_and_zeros_give_their_limits(void **state)
   mr_real inf = INFINITY;
   (void)state;
   assert_true(mr_exp1(inf) == inf && mr_exp1(-inf) == 0 && mr_exp1(0) == 1);
+  assert_true(mr_exp2_down1(-inf) <= FLT_MIN && mr_exp2_down1(0) == 1 && mr_exp2_down1(-1) == 0.5);
   assert_true(mr_log1(inf) == inf && mr_log1(0) == -inf && mr_log1(1) == 0);
   assert_true(isnan(mr_log1(-1)) && isnan(mr_log1(-inf)));
   assert_true(mr_sigmoid1(inf) == 1 && mr_sigmoid1(-inf) == 0 && mr_sigmoid1(0) == (mr_real)0.5);

@@ -207,7 +207,10 @@ static void check_distinct(subject *s)
                   new_batch(s, MR_VALID, 1, 8), new_batch(s, MR_TRAIN, (uint64_t)1 << 33, 8)};
   enum { N = sizeof b / sizeof *b };
   for (int i = 0; i < N; i++) {
-    for (int j = 0; j < i; j++) assert_false(same_rows(s, &b[i], 0, &b[j], 8));
+    for (int j = 0; j < i; j++) {
+      bool one_set = s->info.n_eval > 0 && i == 2 && j == 1;
+      assert_int_equal(same_rows(s, &b[i], 0, &b[j], 8), one_set);
+    }
     assert_false(same_rows(s, &b[i], 1, &b[i], 7));
   }
   for (int i = 0; i < N; i++) free_batch(&b[i]);

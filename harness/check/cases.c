@@ -63,6 +63,8 @@ mr_status mr_cases_each(mr_case_fn fn, void *ctx)
   mr_cases_rows(&s);
   mr_cases_time(&s);
   mr_cases_cells(&s);
+  mr_cases_ssm(&s);
+  mr_cases_attention(&s);
   return s.st;
 }
 

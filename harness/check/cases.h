@@ -5,7 +5,7 @@
 #include "ref_ops.h"
 MR_C_BEGIN
 
-enum { MR_CASE_MAX_IN = 6, MR_CASE_ATTR_BYTES = 32 };
+enum { MR_CASE_MAX_IN = 7, MR_CASE_ATTR_BYTES = 32 };
 
 /* Where an input's numbers come from. */
 typedef enum mr_fill {
@@ -76,5 +76,7 @@ void mr_cases_pointwise(mr_case_sink *s);
 void mr_cases_rows(mr_case_sink *s);  /* projections, norms, losses  */
 void mr_cases_time(mr_case_sink *s);  /* slices, conv1d, running sums, scan */
 void mr_cases_cells(mr_case_sink *s); /* the four recurrent cells    */
+void mr_cases_ssm(mr_case_sink *s);   /* the selective scan          */
+void mr_cases_attention(mr_case_sink *s); /* attention and positions */
 MR_C_END
 #endif

@@ -27,6 +27,7 @@ void mr_ref_add(const mr_ref *r);
 void mr_ref_sub(const mr_ref *r);
 void mr_ref_mul(const mr_ref *r);
 void mr_ref_scale(const mr_ref *r);
+void mr_ref_shift(const mr_ref *r);
 void mr_ref_act(const mr_ref *r);
 void mr_ref_geglu(const mr_ref *r);
 void mr_ref_dropout(const mr_ref *r);
@@ -42,6 +43,9 @@ void mr_ref_mingru_seq(const mr_ref *r);
 void mr_ref_minlstm_seq(const mr_ref *r);
 void mr_ref_gru_seq(const mr_ref *r);
 void mr_ref_lstm_seq(const mr_ref *r);
+void mr_ref_selective_scan(const mr_ref *r);
+void mr_ref_attention(const mr_ref *r);
+void mr_ref_add_position(const mr_ref *r);
 void mr_ref_softmax_xent(const mr_ref *r);
 void mr_ref_mse(const mr_ref *r);
 MR_C_END

@@ -172,3 +172,26 @@ void mr_ref_lstm_seq(const mr_ref *r)
         h[(b * T + t) * H + j] = sigmoid(gate[3]) * tanh(now);
       }
 }
+
+void mr_ref_selective_scan(const mr_ref *r)
+{
+  const double *u = real(r, 0), *raw = real(r, 1), *a_log = real(r, 2), *in = real(r, 3);
+  const double *out = real(r, 4), *skip = real(r, 5), *h0 = real(r, 6);
+  double *y = r->out[0], *h = r->out[1]; /* the state lives where the last one is wanted */
+  int64_t B = r->in[0].shape.dim[0], T = r->in[0].shape.dim[1], E = r->in[0].shape.dim[2];
+  int64_t N = r->in[2].shape.dim[1];
+  for (int64_t i = 0; i < B * E * N; i++) h[i] = h0 ? h0[i] : 0;
+  for (int64_t b = 0; b < B; b++)
+    for (int64_t t = 0; t < T; t++)
+      for (int64_t e = 0; e < E; e++) {
+        int64_t at = (b * T + t) * E + e;
+        double delta = (raw[at] > 0 ? raw[at] : 0) + log1p(exp(-fabs(raw[at])));
+        y[at] = skip[e] * u[at];
+        for (int64_t n = 0; n < N; n++) {
+          double *now = &h[(b * E + e) * N + n];
+          *now *= exp(-delta * exp(a_log[e * N + n]));
+          *now += delta * in[(b * T + t) * N + n] * u[at];
+          y[at] += out[(b * T + t) * N + n] * *now;
+        }
+      }
+}

@@ -14,12 +14,13 @@ static int help(void)
       "minrnn train trains a model on a task and writes one run file, with the parameters of the\n"
       "best and the last step beside it.\n\n"
       "Usage: minrnn train [EXPERIMENT.cfg] [--key=value ...] [--quiet] [--json] [--force]\n"
-      "                    [--resume] [--init=CHECKPOINT]\n\n"
+      "                    [--resume] [--init=FILE]\n\n"
       "  --quiet            no progress on standard error\n"
       "  --json             the result as one JSON object on the last line\n"
       "  --force            replace the files of an earlier run\n"
       "  --resume           go on with an unfinished run, to the same result\n"
-      "  --init=CHECKPOINT  start from the parameters of another run of the same network\n\n"
+      "  --init=FILE        start from the parameters in a checkpoint or dump of the same "
+      "network\n\n"
       "Keys, in an experiment file as `key = value`:\n");
   mr_config_help(stdout, owner, n, 0);
   return MR_EXIT_DONE;
@@ -47,8 +48,11 @@ static mr_status print_json(const mr_train_result *r)
   mr_json j;
   mr_json_begin(&j, stdout);
   mr_json_field_str(&j, "run", r->path);
-  mr_json_field_str(&j, "status", "complete");
-  MR_CHECK(mr_train_result_each(r, json_number, &j));
+  mr_json_field_str(&j, "status", r->skipped ? "skipped" : "complete");
+  if (r->skipped)
+    mr_json_field_str(&j, "reason", r->reason);
+  else
+    MR_CHECK(mr_train_result_each(r, json_number, &j));
   mr_json_end(&j);
   return MR_OK;
 }
@@ -63,6 +67,10 @@ static void print_row(const char *name, int64_t step, double valid, double test,
 
 static void print_text(const mr_train_result *r)
 {
+  if (r->skipped) {
+    printf("%s: SKIPPED: %s\n", r->path, r->reason);
+    return;
+  }
   printf("%s: %lld steps in %.1f s\n\n", r->path, (long long)r->steps, r->seconds);
   printf("%-5s %10s %12s %12s", "", "step", "valid loss", "test loss");
   for (int i = 0; i < r->n_metrics; i++) {

@@ -41,6 +41,7 @@ mr_val mr_add(mr_tape *t, mr_val a, mr_val b);   /* a + b, both [N] -> [N]. Read
 mr_val mr_sub(mr_tape *t, mr_val a, mr_val b);   /* a - b, both [N] -> [N]. Reads nothing.   */
 mr_val mr_mul(mr_tape *t, mr_val a, mr_val b);   /* a * b, both [N] -> [N]. Reads a and b.   */
 mr_val mr_scale(mr_tape *t, mr_val x, double s); /* s * x, [N] -> [N]. Reads nothing.        */
+mr_val mr_shift(mr_tape *t, mr_val x, double s); /* x + s, [N] -> [N]. Reads nothing.        */
 
 /* Activations, [N] -> [N]. Backward reads y where dy/dx is a function of y alone (sigmoid, tanh,
  * relu, exp), otherwise x. g and log g are the paper's (appendix B):
@@ -124,6 +125,31 @@ mr_val mr_gru_seq(mr_tape *t, mr_val xw, mr_val u, mr_val b, mr_val h0, mr_gru_r
  * xw [B,T,4H], u [4H,H], h0 and c0 [B,1,H] or none -> h [B,T,H]; mr_output(t, h, 1) is c [B,T,H].
  * Reads u, h, c, h0, c0.  Keeps i, f, g, o: 4 B T H reals.  flops 8 B T H^2. */
 mr_val mr_lstm_seq(mr_tape *t, mr_val xw, mr_val u, mr_val h0, mr_val c0);
+
+/* The selective scan of Mamba (Gu & Dao 2023, algorithm 2), N states per channel e, each row of B and
+ * C shared by all channels; A = -exp(a_log), delta = softplus(delta_raw), a bias being part of
+ * delta_raw:
+ *   h_t[e,n] = exp(delta_t[e] A[e,n]) h_{t-1}[e,n] + delta_t[e] B_t[n] u_t[e]
+ *   y_t[e] = sum_n C_t[n] h_t[e,n] + D[e] u_t[e]
+ * u, delta_raw [B,T,E], a_log [E,N], b, c [B,T,N], skip (D) [E], h0 [B,E,N] or none for zeros
+ * -> y [B,T,E]; mr_output(t, y, 1) is the last state [B,E,N].  Reads all inputs; gradients may
+ * overwrite u and delta_raw.  Keeps the state at every 64th step, N/64 B T E reals, from which
+ * backward replays.  flops B T E (7 N + 2).  T dependent steps. */
+mr_val mr_selective_scan(mr_tape *t, mr_val u, mr_val delta_raw, mr_val a_log, mr_val b, mr_val c,
+                         mr_val skip, mr_val h0);
+
+/* Causal softmax attention of several heads, d = D / heads channels each, from qkv = [q, k, v]:
+ *   y_t = sum_{s<=t} a_ts v_s,  a_t = softmax over s of q_t . k_s / sqrt(d).
+ * qkv [B,T,3D], head i in channels i d .. of each third -> y [B,T,D].  cache [B,C,2D] and seen
+ * [B,1,1], or none of both: keys and values before this stretch, the latest last, and the number of
+ * steps before it, of which the last C at most are attended to.
+ * Reads qkv, cache, seen, y.  Keeps log sum exp: B heads T reals; no T x T matrix is ever stored.
+ * flops 2 B D T (T + 1 + 2 C). */
+mr_val mr_attention(mr_tape *t, mr_val qkv, int64_t heads, mr_val cache, mr_val seen);
+/* y_t = x_t + P[n + t], n = seen, or 0: x [B,T,D] -> [B,T,D].  seen [B,1,1]: steps before this
+ * stretch, or none.  Makes "<name>.weight" [positions,D], normal(0,1); steps behind its end take its
+ * last row.  Reads seen. */
+mr_val mr_add_position(mr_tape *t, mr_val x, const char *name, int64_t positions, mr_val seen);
 
 /* ==== Losses ================================================================================= */
 

@@ -99,6 +99,18 @@ mr_init mr_init_normal(double deviation)
   return i;
 }
 
+mr_init mr_init_log_index(int64_t cols)
+{
+  const mr_init i = {MR_INIT_LOG_INDEX, (double)cols, 0, 0, 0};
+  return i;
+}
+
+mr_init mr_init_step(double least)
+{
+  const mr_init i = {MR_INIT_STEP, least, 0, 0, 0};
+  return i;
+}
+
 /* ==== Sticky errors ========================================================================== */
 
 /* Keeps the first failure's sentence; later ones are consequences. */

@@ -10,16 +10,24 @@ typedef struct mr_val {
 } mr_val;
 
 /* How a parameter starts. */
-typedef enum mr_init_kind { MR_INIT_CONST, MR_INIT_UNIFORM, MR_INIT_NORMAL } mr_init_kind;
+typedef enum mr_init_kind {
+  MR_INIT_CONST,
+  MR_INIT_UNIFORM,
+  MR_INIT_NORMAL,
+  MR_INIT_LOG_INDEX, /* log 1, log 2, .. log scale along each row of `scale` elements           */
+  MR_INIT_STEP       /* softplus of it is spread log-uniformly over scale .. 100 scale          */
+} mr_init_kind;
 typedef struct mr_init {
   mr_init_kind kind;
-  double scale; /* constant, bound (+-scale) or standard deviation               */
+  double scale; /* constant, bound (+-scale), standard deviation, or as said above */
   double shift; /* added to elements shift_from .. shift_from + shift_n - 1      */
   int64_t shift_from, shift_n;
 } mr_init;
 mr_init mr_init_const(double value);
 mr_init mr_init_uniform(double bound);
 mr_init mr_init_normal(double deviation);
+mr_init mr_init_log_index(int64_t cols);
+mr_init mr_init_step(double least);
 
 typedef struct mr_plan_report { /* bytes unless said otherwise */
   int64_t params, grads;

@@ -3,6 +3,7 @@
  * With N nodes, forward of node i is time i and its backward is 2N-1-i. A value lives from its
  * producer to its last reader, backward readers counting only where the op declares them. A gradient
  * lives from the backward of the value's last consumer to the backward of its producer. */
+#include <math.h>
 #include <string.h>
 #include "rng.h"
 #include "tape_impl.h"
@@ -324,6 +325,25 @@ mr_status mr_tape_plan(mr_tape *t, mr_val root, bool train, mr_plan_report *rep)
 
 /* ==== The slabs ============================================================================== */
 
+/* Element k, the next number of r. */
+static double initial_value(const mr_init *in, int64_t k, mr_rng *r)
+{
+  switch (in->kind) {
+  case MR_INIT_UNIFORM:
+    return in->scale * (2 * mr_rng_uniform(r) - 1);
+  case MR_INIT_NORMAL:
+    return in->scale * mr_rng_normal(r);
+  case MR_INIT_LOG_INDEX:
+    return log(1 + (double)(k % (int64_t)in->scale));
+  case MR_INIT_STEP: {
+    const double step = in->scale * pow(100, mr_rng_uniform(r));
+    return step + log(-expm1(-step)); /* softplus backwards */
+  }
+  default:
+    return in->scale;
+  }
+}
+
 /* Draws are keyed by the parameter's name, so models with like-named parameters start alike. */
 mr_status mr_tape_init_params(mr_tape *t)
 {
@@ -338,9 +358,7 @@ mr_status mr_tape_init_params(mr_tape *t)
     MR_TRY(mr_calloc(&host, (size_t)n, sizeof(mr_real)));
     mr_real *x = host;
     for (int64_t k = 0; k < n; k++) {
-      double a = in.scale;
-      if (in.kind == MR_INIT_UNIFORM) a = in.scale * (2 * mr_rng_uniform(&r) - 1);
-      if (in.kind == MR_INIT_NORMAL) a = in.scale * mr_rng_normal(&r);
+      double a = initial_value(&in, k, &r);
       if (k >= in.shift_from && k - in.shift_from < in.shift_n) a += in.shift;
       x[k] = (mr_real)a;
     }

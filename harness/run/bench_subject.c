@@ -74,7 +74,9 @@ mr_status mr_subject_open(mr_subject *s, mr_backend *be, const mr_model_def *m)
   if (s->model == NULL || s->def == NULL)
     return MR_FAIL(MR_ERR_CONFIG, "there is no %s, see minrnn list",
                    s->model == NULL ? s->c->model : s->c->task);
-  MR_CHECK(s->def->open(&s->task, s->c));
+  const mr_status st = s->def->open(&s->task, s->c);
+  if (st == MR_ERR_IO) return MR_ERR_CONFIG; /* data that are missing are the user's to get */
+  MR_CHECK(st);
   s->def->info(s->task, &s->info);
   s->row->config = s->c;
   s->row->length = s->c->length > 0 ? s->c->length : s->info.T;

@@ -10,9 +10,9 @@ int64_t mr_hidden(const mr_config *c)
   return h < 1 ? 1 : h;
 }
 
-static mr_dims dims_of(const mr_config *c, int64_t B, int64_t T)
+static mr_dims dims_of(const mr_config *c, int64_t B, int64_t T, int64_t whole)
 {
-  const mr_dims d = {B, T, c->width, mr_hidden(c), c->layers, 0};
+  const mr_dims d = {B, T, c->width, mr_hidden(c), c->layers, 0, whole};
   return d;
 }
 
@@ -80,6 +80,7 @@ static void body(mr_tape *t, const mr_config *c, const mr_model_def *m, const mr
     net->value = mr_input(t, "value", mr_shape3(d.B, d.T, info->in_dim), MR_REAL);
     x = mr_linear(t, net->value, "embed", d.D);
   }
+  if (m->embed != NULL) x = m->embed(t, c, d, x, states);
   for (d.layer = 0; d.layer < d.L; d.layer++)
     x = block(t, c, m, d, x, states != NULL ? &states[d.layer] : NULL);
   if (from > 0) x = mr_slice_time(t, x, from, d.T - from);
@@ -92,7 +93,7 @@ void mr_build(mr_tape *t, const mr_config *c, const mr_model_def *m, const mr_ta
 {
   const int64_t steps = info->T - info->from;
   memset(net, 0, sizeof *net);
-  net->dims = dims_of(c, B, info->T);
+  net->dims = dims_of(c, B, info->T, info->T);
   body(t, c, m, info, info->from, net, NULL);
   if (info->loss == MR_LOSS_XENT) {
     net->label = mr_input(t, "label", mr_shape2(B, steps), MR_I32);
@@ -142,7 +143,7 @@ void mr_build_step(mr_tape *t, const mr_config *c, const mr_model_def *m, const 
                    int64_t B, int64_t T, mr_net *net, mr_state *states)
 {
   memset(net, 0, sizeof *net);
-  net->dims = dims_of(c, B, T);
+  net->dims = dims_of(c, B, T, info->T);
   mr_dims d = net->dims;
   for (d.layer = 0; d.layer < d.L; d.layer++) open_state(t, c, m, d, &states[d.layer]);
   body(t, c, m, info, 0, net, states);

@@ -18,7 +18,7 @@ typedef struct mr_net {
 int64_t mr_hidden(const mr_config *c);
 
 /* Records the whole network for B sequences of info->T steps:
- *   x = embed(token) or linear(value)
+ *   x = embed(token) or linear(value)     [x = the model's own embed(x)]
  *   L times: [x += pointwise(conv_k(x))]  x += drop(mixer(norm x))  [x += drop(mlp(norm x))]
  *   y = head(norm(x[from:]));  loss.
  * Norm and head see only the steps that are read. Errors stick to the tape. */

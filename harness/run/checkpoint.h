@@ -19,9 +19,9 @@ typedef struct mr_progress {
  * file stays if anything fails. */
 MR_MUST mr_status mr_checkpoint_save(const char *path, const mr_config *c, mr_backend *be,
                                      const mr_tape *t, const mr_optim *o, const mr_progress *p);
-/* Loads parameters (and moments when o != NULL) by name. A missing or damaged file is MR_ERR_IO;
- * missing, surplus or differently shaped parameters are MR_ERR_CONFIG naming model and the first
- * mismatch. Nothing of the tape is changed unless all names and shapes fit. */
+/* Loads parameters by name, from a checkpoint or a dump, and moments when o != NULL. A missing or
+ * damaged file is MR_ERR_IO; missing, surplus or differently shaped parameters are MR_ERR_CONFIG
+ * naming model and every mismatch. Nothing of the tape is changed unless all names and shapes fit. */
 MR_MUST mr_status mr_checkpoint_load(const char *path, mr_backend *be, const mr_tape *t,
                                      const mr_optim *o, mr_progress *p);
 MR_C_END

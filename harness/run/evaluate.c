@@ -46,9 +46,23 @@ void mr_eval_destroy(mr_eval *e)
   mr_free(e);
 }
 
+/* Positions that the batch's loss is a mean over: all but those of a set's last batch are as many. */
+static double scored(const mr_eval *e, const mr_batch *b)
+{
+  const int64_t positions = e->B * (e->info.T - e->info.from);
+  int64_t n = 0;
+  if (b->label == NULL) return (double)positions;
+  for (int64_t i = 0; i < positions; i++) n += b->label[i] >= 0;
+  return (double)n;
+}
+
+/* What is summed over batches. */
+typedef struct sums {
+  double loss, scored, metric[MR_MAX_METRICS], count[MR_MAX_METRICS];
+} sums;
+
 /* Adds one batch to the sums. */
-static mr_status add_batch(mr_eval *e, mr_split s, uint64_t index, double *loss_sum, double *sum,
-                           double *count)
+static mr_status add_batch(mr_eval *e, mr_split s, uint64_t index, sums *to)
 {
   mr_real loss;
   MR_CHECK(mr_feed_next(e->feed, s, index));
@@ -56,16 +70,20 @@ static mr_status add_batch(mr_eval *e, mr_split s, uint64_t index, double *loss_
   MR_CHECK(mr_tape_forward(e->tape));
   MR_CHECK(e->be->api->download(e->be, &loss, e->loss.data, sizeof loss));
   MR_CHECK(e->be->api->download(e->be, e->host_y, e->y.data, mr_bytes(&e->y.shape, e->y.dtype)));
-  *loss_sum += (double)loss;
-  return e->def->score(e->task, mr_feed_batch(e->feed), e->B, e->host_y, sum, count);
+  const mr_batch *batch = mr_feed_batch(e->feed);
+  const double n = scored(e, batch);
+  to->loss += n * (double)loss;
+  to->scored += n;
+  return e->def->score(e->task, batch, e->B, e->host_y, to->metric, to->count);
 }
 
 mr_status mr_evaluate(mr_eval *e, mr_split s, int64_t batches, mr_score *out)
 {
-  double loss = 0, sum[MR_MAX_METRICS] = {0}, count[MR_MAX_METRICS] = {0};
-  for (int64_t i = 0; i < batches; i++) MR_CHECK(add_batch(e, s, (uint64_t)i, &loss, sum, count));
-  out->loss = loss / (double)batches;
+  sums sum = {.loss = 0};
+  if (s != MR_TRAIN && e->info.n_eval > 0) batches = (e->info.n_eval + e->B - 1) / e->B;
+  for (int64_t i = 0; i < batches; i++) MR_CHECK(add_batch(e, s, (uint64_t)i, &sum));
+  out->loss = sum.scored > 0 ? sum.loss / sum.scored : 0;
   for (int i = 0; i < MR_MAX_METRICS; i++)
-    out->metric[i] = i < e->info.n_metrics && count[i] > 0 ? sum[i] / count[i] : 0;
+    out->metric[i] = i < e->info.n_metrics && sum.count[i] > 0 ? sum.metric[i] / sum.count[i] : 0;
   return MR_OK;
 }

@@ -6,7 +6,7 @@
 MR_C_BEGIN
 
 typedef struct mr_score {
-  double loss;                   /* mean over the batches                       */
+  double loss;                   /* mean over batches, each by its labels' number */
   double metric[MR_MAX_METRICS]; /* sum / count over all scored positions       */
 } mr_score;
 
@@ -18,7 +18,8 @@ MR_MUST mr_status mr_eval_create(mr_eval **out, mr_backend *be, mr_tape *t, cons
                                  const mr_task_def *def, const mr_task *task, mr_feed *feed);
 void mr_eval_destroy(mr_eval *e); /* NULL is fine */
 
-/* Batches 0 .. batches-1 of split s with dropout off. Allocates nothing. */
+/* Batches 0 .. batches-1 of split s, or all of a set whose rows the task counts (info.n_eval), with
+ * dropout off. Allocates nothing. */
 MR_MUST mr_status mr_evaluate(mr_eval *e, mr_split s, int64_t batches, mr_score *out);
 MR_C_END
 #endif

@@ -11,6 +11,7 @@ enum { MR_MAX_STATE = 4 };
 typedef struct mr_dims {
   int64_t B, T, D, H, L; /* batch, time, width, hidden = expansion * D, blocks */
   int layer;             /* 0 .. L-1 */
+  int64_t whole;         /* steps of the task's sequences, of which T are a stretch; 0: not known */
 } mr_dims;
 
 /* The state one layer carries from one stretch of a sequence to the next. */
@@ -39,6 +40,12 @@ typedef struct mr_model_def {
   mr_val (*mixer)(mr_tape *t, const mr_config *c, mr_dims d, mr_val x, mr_state *st);
   /* Shapes of the carried state of one layer, at most MR_MAX_STATE, e.g. [B,1,H]; returns how many. */
   int (*state)(const mr_config *c, mr_dims d, mr_shape *shapes);
+  /* Two that most models leave out (NULL).
+   * What goes in front of the blocks, e.g. positions: x [B,T,D] as embedded -> [B,T,D]. d.layer is 0,
+   * st the state of layer 0 or NULL. */
+  mr_val (*embed)(mr_tape *t, const mr_config *c, mr_dims d, mr_val x, mr_state *st);
+  /* Steps that the carried state remembers from the start of a sequence; NULL: there is no end. */
+  int64_t (*context)(const mr_config *c, mr_dims d);
 } mr_model_def;
 
 /* Whether option "<owner>.<key>" reads `word`. */
@@ -47,8 +54,9 @@ bool mr_option_is(const mr_config *c, const char *owner, const char *key, const 
 int mr_state_h(const mr_config *c, mr_dims d, mr_shape *shapes);
 int mr_state_hc(const mr_config *c, mr_dims d, mr_shape *shapes);
 
-/* models/foo.c or baselines/foo.c defines MR_MODEL(foo) = { ... }; */
+/* models/foo.c or baselines/foo.c defines MR_MODEL(foo) = { ... }; members left out are NULL. */
 #define MR_MODEL(stem)                                                                             \
+  _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"")                               \
   extern const mr_model_def mr_model_##stem;                                                       \
   const mr_model_def mr_model_##stem
 MR_C_END

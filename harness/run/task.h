@@ -22,6 +22,10 @@ typedef struct mr_task_info {
   const char *metric[MR_MAX_METRICS]; /* "accuracy"; higher is better                        */
   const char *unit[MR_MAX_METRICS];   /* "1"                                                 */
   double chance[MR_MAX_METRICS];      /* score of the best constant answer, for tests        */
+  /* Rows of the one fixed set that validation and test both are; 0: two sets of eval_batches
+   * batches. */
+  int64_t n_eval;
+  const char *bits; /* name of the loss in bits, "bits_per_char"; NULL: not told */
 } mr_task_info;
 
 /* Host memory of the caller, sized from mr_task_info and B. Parts that do not apply are NULL. */
@@ -37,17 +41,28 @@ typedef struct mr_task_def {
   const char *name, *summary;
   const mr_opt *opts; /* keys "<name>.<key>" */
   int n_opts;
+  /* MR_ERR_IO says that data of this task's own are not on this machine, and how to get them: the
+   * run is recorded as skipped. Everything else that is wrong is the user's: MR_ERR_CONFIG. */
   MR_MUST mr_status (*open)(mr_task **out, const mr_config *c);
   void (*close)(mr_task *k); /* NULL is fine */
   void (*info)(const mr_task *k, mr_task_info *out);
   /* Fills batch number `index` of a split, [B,...] as in mr_batch. Pure: depends on (config seed,
-   * split, index) only, row by row, so order, threads and neighbours do not matter. */
+   * split, index) only, row by row, so order, threads and neighbours do not matter. With
+   * info.n_eval, row b of validation and test is row index * (batch / accum) + b of the set; rows
+   * behind its end have label -1. */
   MR_MUST mr_status (*batch)(const mr_task *k, mr_split s, uint64_t index, int64_t B,
                              mr_batch *out);
   /* y [B,T_out,out_dim] on the host: adds each metric's sum over the scored positions to sum[i] and
    * the number of positions to count[i]; metric = sum / count over a whole split. */
   MR_MUST mr_status (*score)(const mr_task *k, const mr_batch *b, int64_t B, const mr_real *y,
                              double *sum, double *count);
+  /* (optional) Text, for `minrnn sample`: symbol id as at most 4 bytes into out, not ended; returns
+   * how many. */
+  int (*decode)(const mr_task *k, int32_t id, char *out);
+  /* (optional) The reverse: n bytes as *count <= n symbols into id [n]. MR_ERR_ARG names the first
+   * character that is none of the text's. */
+  MR_MUST mr_status (*encode)(const mr_task *k, const char *text, size_t n, int32_t *id,
+                              int64_t *count);
 } mr_task_def;
 
 /* tasks/foo.c defines MR_TASK(foo) = { ... }; */

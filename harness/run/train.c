@@ -219,6 +219,7 @@ mr_status mr_train(const mr_config *c, const mr_train_opts *o, mr_train_result *
   old_signals old;
   memset(&t, 0, sizeof t);
   MR_TRY(mr_training_open(&t, c, o, r));
+  if (r->skipped) goto out;
   if (t.finished_before) {
     mr_meter_begin(&t.meter, o->quiet, 0, 0, 0);
     mr_meter_say(&t.meter, "%s is complete already: nothing to do", t.run);

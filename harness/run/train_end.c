@@ -1,5 +1,6 @@
 /* train_end.c — the end of a run: final scores of best and last, facts for the log, the result.
  * SPDX-License-Identifier: MIT */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +21,22 @@ static mr_status score_both_splits(mr_training *t, double *valid_loss, double *v
 {
   mr_score v, s;
   MR_CHECK(mr_evaluate(t->eval, MR_VALID, t->c->eval_batches, &v));
-  MR_CHECK(mr_evaluate(t->eval, MR_TEST, t->c->eval_batches, &s));
+  if (t->info.n_eval > 0)
+    s = v; /* one set is both */
+  else
+    MR_CHECK(mr_evaluate(t->eval, MR_TEST, t->c->eval_batches, &s));
   *valid_loss = v.loss;
   *test_loss = s.loss;
   memcpy(valid, v.metric, sizeof v.metric);
   memcpy(test, s.metric, sizeof s.metric);
   return MR_OK;
+}
+
+static void tell_metrics(mr_training *t)
+{
+  t->r->n_metrics = t->info.n_metrics;
+  memcpy(t->r->metric, t->info.metric, sizeof t->r->metric);
+  t->r->bits = t->info.bits;
 }
 
 static mr_status log_test(mr_training *t, int64_t step, double loss, const double *metric)
@@ -42,17 +53,20 @@ static mr_status final_scores(mr_training *t)
   r->steps = t->now.step;
   r->best_step = t->now.best_step;
   r->seconds = (double)t->now.wall_ns / 1e9;
-  r->n_metrics = t->info.n_metrics;
-  memcpy(r->metric, t->info.metric, sizeof r->metric);
+  tell_metrics(t);
   MR_CHECK(
       score_both_splits(t, &r->valid_loss_last, r->valid_last, &r->test_loss_last, r->test_last));
   if (r->best_step != r->steps) {
     MR_CHECK(mr_checkpoint_load(t->best, t->be, t->tape, NULL, NULL));
-  }
-  MR_CHECK(
-      score_both_splits(t, &r->valid_loss_best, r->valid_best, &r->test_loss_best, r->test_best));
-  if (r->best_step != r->steps)
+    MR_CHECK(
+        score_both_splits(t, &r->valid_loss_best, r->valid_best, &r->test_loss_best, r->test_best));
     MR_CHECK(log_test(t, r->best_step, r->test_loss_best, r->test_best));
+  } else {
+    r->valid_loss_best = r->valid_loss_last;
+    r->test_loss_best = r->test_loss_last;
+    memcpy(r->valid_best, r->valid_last, sizeof r->valid_best);
+    memcpy(r->test_best, r->test_last, sizeof r->test_best);
+  }
   return log_test(t, r->steps, r->test_loss_last, r->test_last);
 }
 
@@ -100,11 +114,30 @@ static mr_status visit_number(void *ctx, const char *name, double *value)
   return v->fn(v->ctx, name, *value);
 }
 
+/* The losses in bits, which nobody needs to read back. */
+static mr_status each_in_bits(const mr_train_result *r, mr_result_fn fn, void *ctx)
+{
+  const struct {
+    const char *split, *which;
+    double loss;
+  } of[] = {{"valid", "best", r->valid_loss_best},
+            {"valid", "last", r->valid_loss_last},
+            {"test", "best", r->test_loss_best},
+            {"test", "last", r->test_loss_last}};
+  char name[128];
+  for (int i = 0; i < 4 && r->bits != NULL; i++) {
+    snprintf(name, sizeof name, "%s_%s_%s", of[i].split, r->bits, of[i].which);
+    MR_CHECK(fn(ctx, name, of[i].loss / log(2)));
+  }
+  return MR_OK;
+}
+
 mr_status mr_train_result_each(const mr_train_result *r, mr_result_fn fn, void *ctx)
 {
   mr_train_result copy = *r;
   result_visit v = {fn, ctx};
-  return each_number(&copy, visit_number, &v);
+  MR_CHECK(each_number(&copy, visit_number, &v));
+  return each_in_bits(r, fn, ctx);
 }
 
 static mr_status read_number(void *ctx, const char *name, double *value)
@@ -118,8 +151,7 @@ static mr_status read_number(void *ctx, const char *name, double *value)
 
 mr_status mr_training_read_result(mr_training *t)
 {
-  t->r->n_metrics = t->info.n_metrics;
-  memcpy(t->r->metric, t->info.metric, sizeof t->r->metric);
+  tell_metrics(t);
   return each_number(t->r, read_number, t->run);
 }
 

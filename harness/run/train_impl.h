@@ -52,6 +52,9 @@ MR_MUST mr_status mr_training_open(mr_training *t, const mr_config *c, const mr_
 void mr_training_close(mr_training *t);
 /* The four paths, and whether the run may be started, gone on with, or is done. Writes nothing. */
 MR_MUST mr_status mr_training_paths(mr_training *t);
+/* Writes a run file that says only why the run was skipped (the sentence of the last failure), unless
+ * files of an earlier run stand there: then MR_ERR_CONFIG. */
+MR_MUST mr_status mr_training_skip(mr_training *t);
 /* Compares the config with the one a checkpoint was made with: MR_ERR_CONFIG names the first key
  * that must not change, and both values. */
 MR_MUST mr_status mr_check_same_config(const mr_config *c, const char *checkpoint);

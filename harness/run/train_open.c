@@ -10,7 +10,7 @@
 
 /* ---- Network -------------------------------------------------------------------------------- */
 
-static mr_status record(mr_training *t)
+static mr_status find(mr_training *t)
 {
   const mr_config *c = t->c;
   t->model = mr_find_model(c->model);
@@ -20,6 +20,12 @@ static mr_status record(mr_training *t)
                    t->model == NULL ? c->model : c->task);
   MR_CHECK(t->def->open(&t->task, c));
   t->def->info(t->task, &t->info);
+  return MR_OK;
+}
+
+static mr_status record(mr_training *t)
+{
+  const mr_config *c = t->c;
   mr_device device = strcmp(c->device, "cuda") == 0 ? MR_CUDA : MR_CPU;
   MR_CHECK(mr_backend_open(&t->be, device, (int)c->threads));
   MR_CHECK(mr_tape_create(&t->tape, t->be, (uint64_t)c->seed));
@@ -117,6 +123,9 @@ static mr_status go_on(mr_training *t)
 static mr_status prepare(mr_training *t)
 {
   MR_CHECK(mr_training_paths(t));
+  mr_status st = find(t);
+  if (st == MR_ERR_IO) return mr_training_skip(t);
+  MR_CHECK(st);
   MR_CHECK(record(t));
   if (t->finished_before) {
     MR_CHECK(mr_check_same_config(t->c, t->run));

@@ -33,11 +33,19 @@ static bool exists(const char *path)
   return lstat(path, &s) == 0;
 }
 
+/* A run file of a skipped run: there is nothing in it to lose. */
+static bool was_skipped(const char *path)
+{
+  char status[32];
+  return exists(path) && mr_h5_attr(path, "/", "status", status, sizeof status) == MR_OK &&
+         strcmp(status, "skipped") == 0;
+}
+
 /* A new run must not meet files of an earlier one. */
 static mr_status check_new(const mr_training *t)
 {
   const char *path[] = {t->run, t->part, t->last, t->best};
-  if (t->o->force) return MR_OK;
+  if (t->o->force || was_skipped(t->run)) return MR_OK;
   if (!exists(t->run) && exists(t->part))
     return MR_FAIL(MR_ERR_CONFIG,
                    "%s is an unfinished run: give --resume to go on or --force to start over",
@@ -56,6 +64,7 @@ static mr_status check_resume(mr_training *t)
     return MR_FAIL(MR_ERR_CONFIG, "there is nothing to resume: neither %s nor %s.part exists",
                    t->run, t->run);
   }
+  if (was_skipped(t->run)) return MR_OK;
   MR_CHECK(mr_h5_attr(t->run, "/", "status", status, sizeof status));
   if (strcmp(status, "complete") == 0) {
     t->finished_before = true;
@@ -77,6 +86,23 @@ mr_status mr_training_paths(mr_training *t)
     return MR_FAIL(MR_ERR_CONFIG, "the path %s is too long", t->run);
   snprintf(t->r->path, sizeof t->r->path, "%s", t->run);
   return t->o->resume ? check_resume(t) : check_new(t);
+}
+
+mr_status mr_training_skip(mr_training *t)
+{
+  mr_status st = MR_OK;
+  mr_log *log = NULL;
+  snprintf(t->r->reason, sizeof t->r->reason, "%s", mr_error_message());
+  if (exists(t->part) || exists(t->last) || exists(t->best) ||
+      (exists(t->run) && !was_skipped(t->run)))
+    return MR_FAIL(MR_ERR_CONFIG, "%s", t->r->reason);
+  MR_TRY(mr_check_room(t->run, 1 << 16));
+  MR_TRY(mr_log_create(&log, t->run, t->c, t->o->command != NULL ? t->o->command : ""));
+  MR_TRY(mr_log_finish(log, MR_RUN_SKIPPED, t->r->reason));
+  t->r->skipped = true;
+out:
+  mr_log_destroy(log);
+  return st;
 }
 
 /* ---- Config of a resumed run ---------------------------------------------------------------- */

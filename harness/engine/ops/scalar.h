@@ -4,7 +4,7 @@
  * become vector code; compile kernels with -fno-math-errno -fno-trapping-math. In double they are
  * the C library's. NaN gives NaN, overflow gives inf, and results below the normal range may be
  * rounded to denormals or 0. Errors in float, in units of the last place of a normal result
- * (test_scalar.c holds them): exp 1.1, log 2, sigmoid 3, tanh 3, softplus 3, log g 3.
+ * (test_scalar.c holds them): exp 1.1, 2^x 1.1, log 2, sigmoid 3, tanh 3, softplus 3, log g 3.
  * The polynomials are relative minimax fits on the reduced interval named beside them. */
 #ifndef MR_SCALAR_H
 #define MR_SCALAR_H
@@ -24,6 +24,12 @@
 MR_HD static inline double mr_exp1(double x)
 {
   return exp(x);
+}
+
+/* 2^x for x <= 0. */
+MR_HD static inline double mr_exp2_down1(double x)
+{
+  return exp2(x);
 }
 
 MR_HD static inline double mr_log1(double x)
@@ -121,6 +127,23 @@ MR_HD static inline float mr_exp1(float x)
   x = x < -104.0f ? -104.0f : x;
   x = x > 89.0f ? 89.0f : x;
   return mr_exp_sum(x, 0.0f);
+}
+
+/* 2^x for x <= 0, for decays: half the work of exp. Adding 1.5 * 2^23 + 127 rounds x to the whole
+ * number that, shifted, is the scale. Below -126: 2^-126. */
+MR_HD static inline float mr_exp2_down1(float x)
+{
+  float shifted, r, p = 0.0001545316336f;
+  x = x < -126.0f ? -126.0f : x;
+  shifted = x + 12583039.0f;
+  r = x - (shifted - 12583039.0f);
+  p = p * r + 0.001339086331f;
+  p = p * r + 0.009618083015f;
+  p = p * r + 0.05550356954f;
+  p = p * r + 0.2402265072f;
+  p = p * r + 0.6931471825f;
+  p = p * r + 1.0f;
+  return p * mr_float_of(mr_bits_of(shifted) << 23);
 }
 
 /* log(1 + f) + e ln 2 for f in sqrt(1/2) - 1 .. sqrt(2) - 1 and whole e. */
