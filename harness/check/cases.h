@@ -73,10 +73,10 @@ void mr_case_emit(mr_case_sink *s, mr_case *c, double rtol, double atol, const c
 
 /* The families. */
 void mr_cases_pointwise(mr_case_sink *s);
-void mr_cases_rows(mr_case_sink *s);  /* projections, norms, losses  */
-void mr_cases_time(mr_case_sink *s);  /* slices, conv1d, running sums, scan */
-void mr_cases_cells(mr_case_sink *s); /* the four recurrent cells    */
-void mr_cases_ssm(mr_case_sink *s);   /* the selective scan          */
+void mr_cases_rows(mr_case_sink *s);      /* projections, norms, losses  */
+void mr_cases_time(mr_case_sink *s);      /* slices, conv1d, running sums, scan */
+void mr_cases_cells(mr_case_sink *s);     /* the four recurrent cells    */
+void mr_cases_ssm(mr_case_sink *s);       /* the selective scan          */
 void mr_cases_attention(mr_case_sink *s); /* attention and positions */
 MR_C_END
 #endif

@@ -56,7 +56,6 @@ int mr_state_hc(const mr_config *c, mr_dims d, mr_shape *shapes);
 
 /* models/foo.c or baselines/foo.c defines MR_MODEL(foo) = { ... }; members left out are NULL. */
 #define MR_MODEL(stem)                                                                             \
-  _Pragma("GCC diagnostic ignored \"-Wmissing-field-initializers\"")                               \
   extern const mr_model_def mr_model_##stem;                                                       \
   const mr_model_def mr_model_##stem
 MR_C_END
