@@ -13,7 +13,7 @@ static const mr_opt opts[] = {
 
 static mr_val mixer(mr_tape *t, const mr_config *c, mr_dims d, mr_val x, mr_state *st)
 {
-  const bool normalise = mr_option_num(c, "minlstm", "normalise") != 0;
+  const bool normalise = mr_option_is(c, "minlstm", "normalise", "1");
   const bool log_form = mr_option_is(c, "minlstm", "form", "log");
   mr_val pre = mr_minlstm_gates(t, d, x, mr_option_num(c, "minlstm", "forget_bias")); /* [B,T,3H] */
   mr_val h0 = mr_carry(st, 0, mr_initial_state(t, c, d, "h0", true));                 /* [B,1,H]  */

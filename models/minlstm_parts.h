@@ -5,8 +5,8 @@
 #include "model.h"
 
 #define MR_MINLSTM_OPTS                                                                            \
-  {"normalise", "1", NULL,                                                                         \
-   0,           1,   "1: gates f/(f+i), i/(f+i) as printed; 0: as in the released code"},          \
+  {"normalise", "1", "0|1",                                                                        \
+   0,           0,   "1: gates f/(f+i), i/(f+i) as printed; 0: as in the released code"},          \
   {                                                                                                \
     "forget_bias", "0", NULL, -100, 100, "added to the initial bias of the forget gate"            \
   }

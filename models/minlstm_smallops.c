@@ -7,7 +7,7 @@ static const mr_opt opts[] = {MR_MINLSTM_OPTS};
 
 static mr_val mixer(mr_tape *t, const mr_config *c, mr_dims d, mr_val x, mr_state *st)
 {
-  const bool normalise = mr_option_num(c, "minlstm_smallops", "normalise") != 0;
+  const bool normalise = mr_option_is(c, "minlstm_smallops", "normalise", "1");
   mr_val pre = mr_minlstm_gates(t, d, x, mr_option_num(c, "minlstm_smallops", "forget_bias"));
   mr_val v = mr_slice_last(t, pre, 0, d.H);
   mr_val kf = mr_slice_last(t, pre, d.H, d.H), ki = mr_slice_last(t, pre, 2 * d.H, d.H);

@@ -8,7 +8,7 @@ MR_C_BEGIN
 
 /* Who draws. Streams of one seed are independent. */
 typedef enum mr_stream {
-  MR_STREAM_INIT,    /* parameters; index = order of the parameter  */
+  MR_STREAM_INIT,    /* parameters; index = hash of the name        */
   MR_STREAM_TRAIN,   /* training data; index = batch row            */
   MR_STREAM_VALID,   /* validation data                             */
   MR_STREAM_TEST,    /* test data                                   */

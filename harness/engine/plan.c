@@ -283,20 +283,24 @@ static size_t lower_bound(const item *it, int64_t n, int32_t horizon, int64_t *c
   return (size_t)most;
 }
 
-/* Copies the buffers that need a place into items; returns how many, or -1 after a bad life. */
-static int64_t collect(mr_buf *buf, int64_t n, item *it, int32_t *horizon)
+/* Copies the buffers that need a place into items and counts them in *m. */
+static mr_status collect(mr_buf *buf, int64_t n, item *it, int64_t *m, int32_t *horizon)
 {
-  int64_t m = 0;
+  size_t sum = 0;
+  *m = 0;
   for (int64_t i = 0; i < n; i++) {
     buf[i].offset = 0;
-    if (buf[i].first < 0 || buf[i].last < buf[i].first) return -1;
+    if (buf[i].first < 0 || buf[i].last < buf[i].first)
+      return MR_FAIL(MR_ERR_INTERNAL, "a buffer's last use comes before its first");
     if (buf[i].bytes == 0) continue;
-    it[m].bytes = round_up(buf[i].bytes);
-    it[m].first = buf[i].first, it[m].last = buf[i].last, it[m].id = (int32_t)i;
-    if (it[m].last > *horizon) *horizon = it[m].last;
-    m++;
+    item *x = &it[(*m)++];
+    if (buf[i].bytes > SIZE_MAX / 4 || (sum += round_up(buf[i].bytes)) > SIZE_MAX / 4)
+      return MR_FAIL(MR_ERR_NOMEM, "a step of this size needs more bytes than can be counted");
+    x->bytes = round_up(buf[i].bytes);
+    x->first = buf[i].first, x->last = buf[i].last, x->id = (int32_t)i;
+    if (x->last > *horizon) *horizon = x->last;
   }
-  return m;
+  return MR_OK;
 }
 
 mr_status mr_place(mr_buf *buf, int64_t n, size_t *slab, size_t *bound)
@@ -306,11 +310,8 @@ mr_status mr_place(mr_buf *buf, int64_t n, size_t *slab, size_t *bound)
   int32_t horizon = 0, peak = 0;
   *slab = *bound = 0;
   MR_TRY(mr_calloc(&it, (size_t)n, sizeof(item)));
-  const int64_t m = collect(buf, n, it, &horizon);
-  if (m < 0) {
-    st = MR_FAIL(MR_ERR_INTERNAL, "a buffer's last use comes before its first");
-    goto out;
-  }
+  int64_t m;
+  MR_TRY(collect(buf, n, it, &m, &horizon));
   if (m == 0) goto out;
   MR_TRY(mr_calloc(&times, (size_t)horizon + 2, sizeof(int64_t)));
   *bound = lower_bound(it, m, horizon, times, &peak);

@@ -7,6 +7,9 @@
 
 enum { ARENA_BLOCK = 1 << 16 };
 
+/* Of one value: products of its sizes with those of a weight still fit 64 bits. */
+#define MOST_ELEMENTS ((int64_t)1 << 44)
+
 /* ==== Growing memory ========================================================================= */
 
 mr_status mr_room(void **p, int32_t n, int32_t *cap, size_t size)
@@ -222,6 +225,9 @@ static mr_status add_value(mr_tape *t, value_kind kind, const mr_shape *s, mr_dt
     if (s->dim[i] < 1)
       return MR_FAIL(MR_ERR_SHAPE, "%sa shape %s has a dimension below 1", t->scope,
                      mr_shape_text(s, text, sizeof text));
+  if (mr_count(s) >= MOST_ELEMENTS)
+    return MR_FAIL(MR_ERR_NOMEM, "%sa value of shape %s has too many elements; allowed: below 2^44",
+                   t->scope, mr_shape_text(s, text, sizeof text));
   MR_CHECK(mr_room(&p, t->n_values, &t->cap_values, sizeof *t->value));
   t->value = p;
   value *v = &t->value[t->n_values];

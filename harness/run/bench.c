@@ -204,7 +204,7 @@ static mr_status log_result(mr_log *log, const mr_bench_row *r)
   MR_CHECK(mr_log_num(log, "result", "gemm_ratio", r->gemm_ratio));
   MR_CHECK(mr_log_num(log, "result", "gemm_flops", r->gemm_flops));
   MR_CHECK(mr_log_int(log, "result", "samples", r->samples));
-  MR_CHECK(mr_log_int(log, "memory", "device_bytes", r->device_bytes));
+  MR_CHECK(mr_log_device_memory(log, r->planned_bytes, r->device_bytes));
   return mr_log_int(log, "memory", "rss_peak_bytes", mr_rss_peak());
 }
 

@@ -198,7 +198,7 @@ static void compare(cut *k, int64_t from)
       const mr_real *b = k->y + (row * k->T + t - from) * dim;
       for (int64_t i = 0; i < dim; i++) {
         double d = fabs((double)a[i] - (double)b[i]), size = fabs((double)a[i]);
-        if (!(d <= k->worst)) k->worst = d; /* NaN too */
+        if (!isnan(k->worst) && !(d <= k->worst)) k->worst = d; /* NaN comes and stays */
         if (size > k->size) k->size = size;
       }
     }

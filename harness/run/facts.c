@@ -24,6 +24,18 @@ mr_status mr_log_plan(mr_log *l, const mr_plan_report *p, int64_t moments)
   return mr_log_int(l, "memory", "planned_bytes", mr_planned_bytes(p, moments));
 }
 
+mr_status mr_log_device_memory(mr_log *l, int64_t planned, int64_t device)
+{
+  char reason[160];
+  const int64_t off = device > planned ? device - planned : planned - device;
+  MR_CHECK(mr_log_int(l, "memory", "device_bytes", device));
+  if (off <= planned / 10 + ((int64_t)64 << 20)) return MR_OK;
+  snprintf(reason, sizeof reason, "the device counts %lld bytes where %lld were planned",
+           (long long)device, (long long)planned);
+  MR_CHECK(mr_log_text(l, "/", "trust", "mistrusted"));
+  return mr_log_text(l, "/", "reason", reason);
+}
+
 /* The place of `op` in the list of names seen so far; -1 when the list is full. */
 static int name_index(const char **names, int *n, int room, const char *op)
 {

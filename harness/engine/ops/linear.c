@@ -3,9 +3,9 @@
  * Rows go through in panels that stay in the cache of one core: bias, product and, in backward, dx,
  * dW and db meet the same panel while it is warm. */
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 #include "linear.h"
+#include "op_util.h"
 #include "ops.h"
 
 enum { PANEL_REALS = 1 << 18, PANEL_GRANULE = 64 };
@@ -48,6 +48,9 @@ static mr_status linear_infer(const void *attr, const mr_view *in, int32_t n_in,
                    "linear: x is %s but the weight is %s; their last dimensions must agree",
                    mr_shape_text(&in[0].shape, x, sizeof x),
                    n_in < 2 ? "missing" : mr_shape_text(&in[1].shape, w, sizeof w));
+  for (int32_t i = 0; i < n_in; i++)
+    if (in[i].shape.rank >= 0 && in[i].dtype != MR_REAL)
+      return MR_FAIL(MR_ERR_SHAPE, "linear: input %d holds integers, not reals", i);
   const dims d = dims_of(&in[0], &in[1]);
   const bool biased = n_in > 2 && in[2].shape.rank >= 0;
   if (biased && (in[2].shape.rank != 1 || in[2].shape.dim[0] != d.m))
@@ -223,17 +226,12 @@ mr_val mr_linear_with(mr_tape *t, mr_val x, mr_val weight, mr_val bias)
 
 static mr_val linear(mr_tape *t, mr_val x, const char *name, int64_t m, bool biased)
 {
-  char full[128];
   mr_val b = {0};
   const mr_shape s = mr_shape_of(t, x);
   const int64_t k = mr_cols(&s);
   const mr_init init = mr_init_uniform(1 / sqrt((double)k));
-  snprintf(full, sizeof full, "%s.weight", name);
-  const mr_val w = mr_param(t, full, mr_shape2(m, k), init);
-  if (biased) {
-    snprintf(full, sizeof full, "%s.bias", name);
-    b = mr_param(t, full, mr_shape1(m), init);
-  }
+  const mr_val w = mr_part(t, name, "weight", mr_shape2(m, k), init);
+  if (biased) b = mr_part(t, name, "bias", mr_shape1(m), init);
   return mr_linear_with(t, x, w, b);
 }
 

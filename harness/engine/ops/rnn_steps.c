@@ -24,6 +24,9 @@ mr_status mr_rnn_infer(const char *name, const mr_view *in, int32_t n_in, int64_
   if (n_in < 2 || in[0].shape.rank != 3 || in[0].shape.dim[2] % gates != 0)
     return MR_FAIL(MR_ERR_SHAPE, "%s: xw is %s; it must be [B,T,%dH]", name,
                    n_in < 2 ? "missing" : mr_shape_text(&in[0].shape, xw, sizeof xw), (int)gates);
+  for (int i = 0; i < n_in; i++)
+    if (in[i].shape.rank >= 0 && in[i].dtype != MR_REAL)
+      return MR_FAIL(MR_ERR_SHAPE, "%s: input %d holds integers, not reals", name, i);
   const int64_t H = in[0].shape.dim[2] / gates;
   const mr_shape u = mr_shape2(gates * H, H), h = mr_shape3(in[0].shape.dim[0], 1, H);
   if (!mr_shape_eq(&in[1].shape, &u))

@@ -9,6 +9,9 @@ mr_status mr_sweep_infer(const char *name, const mr_view *in, int32_t n_in, int6
   if (n_in < 1 || in[0].shape.rank != 3 || in[0].shape.dim[2] % gates != 0)
     return MR_FAIL(MR_ERR_SHAPE, "%s: pre is %s; it must be [B,T,%dH]", name,
                    n_in < 1 ? "missing" : mr_shape_text(&in[0].shape, pre, sizeof pre), (int)gates);
+  for (int32_t i = 0; i < n_in; i++)
+    if (in[i].shape.rank >= 0 && in[i].dtype != MR_REAL)
+      return MR_FAIL(MR_ERR_SHAPE, "%s: input %d holds integers, not reals", name, i);
   const int64_t B = in[0].shape.dim[0], T = in[0].shape.dim[1], H = in[0].shape.dim[2] / gates;
   const bool given = n_in > 1 && in[1].shape.rank >= 0;
   const mr_shape want = mr_shape3(B, 1, H);
