@@ -98,17 +98,17 @@ static mr_status describe(const mr_onednn_shape *s, shapes *d)
   const dnnl_dims_t bias = {1, 1, 4, s->H};
   const struct {
     dnnl_memory_desc_t *to;
-    int rank;
     const dnnl_dim_t *dims;
+    int rank;
     dnnl_format_tag_t tag;
-  } all[] = {{&d->x, 3, x, dnnl_ntc},
-             {&d->h, 3, h, dnnl_ntc},
-             {&d->state, 4, state, dnnl_ldnc},
-             {&d->w, 5, w, dnnl_format_tag_any},
-             {&d->u, 5, u, dnnl_format_tag_any},
-             {&d->bias, 4, bias, dnnl_ldgo},
-             {&d->w_plain, 5, w, dnnl_ldgoi},
-             {&d->u_plain, 5, u, dnnl_ldgoi}};
+  } all[] = {{&d->x, x, 3, dnnl_ntc},
+             {&d->h, h, 3, dnnl_ntc},
+             {&d->state, state, 4, dnnl_ldnc},
+             {&d->w, w, 5, dnnl_format_tag_any},
+             {&d->u, u, 5, dnnl_format_tag_any},
+             {&d->bias, bias, 4, dnnl_ldgo},
+             {&d->w_plain, w, 5, dnnl_ldgoi},
+             {&d->u_plain, u, 5, dnnl_ldgoi}};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     DNNL(dnnl_memory_desc_init_by_tag(all[i].to, all[i].rank, all[i].dims, dnnl_f32, all[i].tag),
          "describe an array");

@@ -21,6 +21,12 @@ SCAFFOLDS = [
     ["--conv=4", "--mlp=gelu", "--norm=layernorm", "--h0=zero"],
     ["--conv=1", "--mlp=geglu", "--mlp_mult=1.3", "--norm=layernorm", "--dropout=0.2"],
 ]
+# Sizes that only some models have.
+OWN = {
+    "minlstm": [["--minlstm.forget_bias=2"]],
+    "transformer": [["--transformer.heads=3", "--transformer.context=64"]],
+    "mamba": [["--mamba.state=5", "--mamba.conv=3", "--width=20"]],
+}
 
 
 def minrnn(*words):
@@ -38,7 +44,8 @@ def choices(option):
 def variants(model):
     """Every choice of the model's own options in a bare scaffold, then its defaults in others."""
     lists = [words for words in map(choices, model["options"]) if words]
-    return [list(words) for words in itertools.product(*lists)] + SCAFFOLDS
+    return [list(words) for words in itertools.product(*lists)] + (
+        OWN.get(model["name"], []) + SCAFFOLDS)
 
 
 def dump(path, model, words):
