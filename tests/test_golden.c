@@ -66,6 +66,7 @@ static void the_first_losses_of_every_model_are_the_stored_ones(void **state)
   for (int m = 0; m < mr_n_models; m++) {
     const char *model = mr_models[m]->name;
     double got[STEPS], want[STEPS];
+    if (!net_can_run(model)) continue;
     train(be, model, got);
     for (int s = 0; f != NULL && s < STEPS; s++) fprintf(f, "%s\t%d\t%.9g\n", model, s + 1, got[s]);
     if (f != NULL) continue;
