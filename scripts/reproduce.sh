@@ -5,7 +5,8 @@
 #
 # PROFILE is smoke, cpu (the default) or paper: a file scripts/experiments/profile_<PROFILE>.txt with one
 # run per line, the arguments of `minrnn train`: an experiment file beside it, then --key=value.
-# Finished runs are left as they are, interrupted ones resumed. After a failed run the others go on; the
+# Finished runs are left as they are, interrupted ones resumed; where minrnn refuses either, because the
+# settings or the number of threads are others now, the run is started again, and this is said. After a failed run the others go on; the
 # failed ones are named at the end, and the exit code is 1. A text that the profile needs is fetched; where
 # that cannot be, runs on it are SKIPPED, which is no failure. Environment:
 #   MINRNN    the program, default build/minrnn
@@ -107,38 +108,67 @@ mode_of()
   fi
 }
 
+# Starts run $1; its standard error and exit code are minrnn's.
+train()
+{
+  local words
+  read -ra words <<< "${lines[$1]}"
+  words[0]=$experiments/${words[0]}
+  words+=("--out=$runs/${names[$1]}.h5" ${modes[$1]:+"${modes[$1]}"})
+  [ "$parallel" -eq 1 ] || words+=(--threads=1 --quiet)
+  if [ "$parallel" -eq 1 ]; then
+    "$minrnn" train "${words[@]}"
+  else
+    "$minrnn" train "${words[@]}" &
+    run_of[$!]=$1
+  fi
+}
+
+# True when exit code $2 of run $1 says that it cannot be resumed; it is to be started again then.
+refused_to_resume()
+{
+  [ "$2" = 2 ] && [ "${modes[$1]}" = --resume ] || return 1
+  modes[$1]=--force
+  echo "run $(($1 + 1)) of $total: ${names[$1]} cannot be resumed, so it starts again"
+}
+
 # Waits until one of the runs in the background has ended.
 await_one()
 {
-  local pid code=0
+  local pid i code=0
   wait -n -p pid || code=$?
   if [ -z "${pid:-}" ]; then # all have ended; bash still knows the code of each
-    for pid in "${!run_of[@]}"; do [ -n "${codes[run_of[pid]]:-}" ] || break; done
+    for pid in "${!run_of[@]}"; do break; done
     code=0
     wait "$pid" || code=$?
   fi
-  codes[run_of[pid]]=$code
-  echo "run $((run_of[pid] + 1)) of $total: ${names[run_of[pid]]} ended with exit code $code"
+  i=${run_of[pid]}
+  unset "run_of[pid]"
+  if refused_to_resume "$i" "$code"; then
+    train "$i"
+    return
+  fi
+  codes[i]=$code
+  echo "run $((i + 1)) of $total: ${names[i]} ended with exit code $code"
 }
 
 codes=()
+modes=()
 run_of=()
 for i in "${!lines[@]}"; do
   read -ra words <<< "${lines[$i]}"
   names[i]=$(name_of "${words[@]}")
-  words[0]=$experiments/${words[0]}
-  file=$runs/${names[$i]}.h5
-  mode=$(mode_of "$file")
-  words+=("--out=$file" ${mode:+"$mode"})
+  modes[i]=$(mode_of "$runs/${names[$i]}.h5")
   [ "$parallel" -eq 1 ] || while [ $((i - ${#codes[@]})) -ge "$parallel" ]; do await_one; done
   echo "run $((i + 1)) of $total: ${names[$i]}"
-  if [ "$parallel" -eq 1 ]; then
-    "$minrnn" train "${words[@]}"
-    codes[i]=$?
-  else
-    "$minrnn" train "${words[@]}" --threads=1 --quiet &
-    run_of[$!]=$i
+  train "$i"
+  code=$?
+  [ "$parallel" -eq 1 ] || continue
+  if refused_to_resume "$i" "$code"; then
+    train "$i"
+    code=$?
   fi
+  codes[i]=$code
 done
 while [ ${#codes[@]} -lt "$total" ]; do await_one; done
 

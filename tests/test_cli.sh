@@ -141,16 +141,21 @@ fi
 
 echo "checkpoints"
 wrong "missing.ckpt" train "${tiny[@]}" --out=new.h5 --init=missing.ckpt
+wrong "init is empty" train "${tiny[@]}" --out=new.h5 --init=
 printf 'no checkpoint' > bad.ckpt
 wrong "bad.ckpt" train "${tiny[@]}" --out=new.h5 --init=bad.ckpt
 head -c 2000 done.best.ckpt > cut.ckpt
 wrong "cut.ckpt" train "${tiny[@]}" --out=new.h5 --init=cut.ckpt
 wrong "done.best.ckpt" train "${tiny[@]}" --out=new.h5 --init=done.best.ckpt --model=gru
 wrong "done.h5" train "${tiny[@]}" --out=new.h5 --init=done.h5
-run train "${tiny[@]}" --out=begun.h5 --quiet
+run train "${tiny[@]}" --out=begun.h5 --quiet --threads=1
 mv begun.h5 begun.h5.part
 wrong "begun.h5.part is an unfinished run" train "${tiny[@]}" --out=begun.h5
 wrong "lr was 0.001" train "${tiny[@]}" --out=begun.h5 --resume --lr=0.5
+wrong "steps is 13 now: give --force" train "${tiny[@]}" --out=done.h5 --resume --steps=13
+wrong "give --threads=1" train "${tiny[@]}" --out=begun.h5 --resume --threads=2
+wrong "init was not given when the run began" train "${tiny[@]}" --out=begun.h5 --resume --init=begun.best.ckpt
+wrong "give one" train "${tiny[@]}" --out=begun.h5 --resume --force
 head -c 3000 begun.last.ckpt > short && mv short begun.last.ckpt
 wrong "begun.last.ckpt" train "${tiny[@]}" --out=begun.h5 --resume
 
@@ -222,9 +227,16 @@ run train "${long[@]}" --out=whole.h5
 for signal in KILL TERM INT; do
   rm -f hit.*
   # Jobs in the background have SIGINT turned off.
-  env --default-signal=INT "$minrnn" train "${long[@]}" --out=hit.h5 2> "$tmp/err" > "$tmp/out" &
+  env --default-signal=INT "$minrnn" train --force "${long[@]}" --out=hit.h5 2> "$tmp/err" > "$tmp/out" &
   victim=$!
   until [ -e hit.last.ckpt ] || ! kill -0 "$victim" 2> /dev/null; do sleep 0.01; done
+  if [ "$signal" = KILL ]; then
+    kill -s STOP "$victim"
+    while grep -qs '^State:.[RSD]' "/proc/$victim/status"; do sleep 0.01; done
+    for mode in --resume --force; do
+      wrong "another process is training into this run" train "${long[@]}" --out=hit.h5 "$mode"
+    done
+  fi
   kill -s "$signal" "$victim" 2> /dev/null
   wait "$victim" 2> /dev/null
   code=$?
@@ -233,7 +245,7 @@ for signal in KILL TERM INT; do
   if [ "$signal" != KILL ]; then
     [ "$code" = 1 ] || fail "SIG$signal ends with exit code $code"
     [ "$(wc -l < "$tmp/err")" = 1 ] || fail "SIG$signal: not one line on standard error"
-    grep -q -- "go on with: minrnn train .* --resume" "$tmp/err" || fail "SIG$signal: no resume command"
+    grep -q -- "go on with: minrnn train --resume --length" "$tmp/err" || fail "SIG$signal: no resume command"
   fi
   run train "${long[@]}" --out=hit.h5 --resume
   [ "$code" = 0 ] || fail "the run that SIG$signal hit does not go on"

@@ -34,6 +34,7 @@ cat > "$MINRNN" << EOF
 #!/bin/sh
 echo "\$*" >> "$tmp/calls"
 case "\$*" in *--model=bad*) echo "no such model" >&2; exit 2 ;; esac
+case "\$*" in *--model=other*--resume*) echo "it was another run" >&2; exit 2 ;; esac
 for word in "\$@"; do case \$word in --out=*) out=\${word#--out=} ;; esac; done
 if [ "\$1" = table ]; then printf 'run\tstatus\n%s\t%s\n' "\$3" "\$(cat "\$3")"; exit; fi
 case "\$*" in *--model=fails*) echo failed > "\$out"; exit 1 ;; esac
@@ -74,6 +75,22 @@ if "$tmp/scripts/reproduce.sh" three > /dev/null 2>&1; then fail "exit code 0 wi
 [[ $(last_call a-gru-layers2) == *--resume* ]] || fail "finished: $(last_call a-gru-layers2)"
 [[ $(last_call a-lstm-a.keyx_y) == *--resume* ]] || fail "interrupted: $(last_call a-lstm-a.keyx_y)"
 [[ $(last_call a-fails) == *--force ]] || fail "failed: $(last_call a-fails)"
+
+echo "a run that cannot be resumed is started again, and this is said"
+echo 'a.cfg --model=other' > "$tmp/scripts/experiments/profile_other.txt"
+for parallel in 1 2; do
+  for left in h5 h5.part; do
+    rm -rf "$RESULTS/runs/other" "$tmp/calls"
+    mkdir -p "$RESULTS/runs/other"
+    echo complete > "$RESULTS/runs/other/a-other.$left"
+    said=$(PARALLEL=$parallel "$tmp/scripts/reproduce.sh" other 2> /dev/null) || fail "exit code $?: $said"
+    [ "$(grep -c '^train .*--resume' "$tmp/calls")" = 1 ] || fail "not resumed first: $(cat "$tmp/calls")"
+    [ "$(grep -c '^train .*--force' "$tmp/calls")" = 1 ] || fail "not started again: $(cat "$tmp/calls")"
+    grep -q 'a-other cannot be resumed, so it starts again' <<< "$said" || fail "not said: $said"
+    grep -q '1 of 1 runs are complete' <<< "$said" || fail "no count: $said"
+  done
+done
+rm "$tmp/scripts/experiments/profile_other.txt"
 
 echo "without a failed run the exit code is 0, and FORCE=1 starts afresh"
 sed -i '/fails/d' "$tmp/scripts/experiments/profile_three.txt"

@@ -5,7 +5,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include "mem.h"
 
 static int tear_down(void **state)
@@ -238,28 +237,6 @@ static void existing_output_is_left_alone(void **state)
   wrong_use_fails("--seed=2", RUN_NEW, "exists already");
 }
 
-static void a_run_that_is_complete_is_not_run_again(void **state)
-{
-  small_run r;
-  mr_train_result first, again;
-  struct stat before, after;
-  (void)state;
-  trained(&r, "r", NULL, &first);
-  assert_int_equal(stat(r.path, &before), 0);
-  assert_ok(run_train(&r, RUN_RESUME, &again));
-  assert_int_equal(stat(r.path, &after), 0);
-  assert_int_equal(before.st_ino, after.st_ino);
-  assert_true(again.test_loss_best == first.test_loss_best && again.steps == first.steps);
-  assert_true(again.test_best[0] == first.test_best[0]);
-  run_close(&r);
-}
-
-static void there_must_be_something_to_resume(void **state)
-{
-  (void)state;
-  wrong_use_fails(NULL, RUN_RESUME, "nothing to resume");
-}
-
 static void an_output_below_a_file_is_refused(void **state)
 {
   char setting[600];
@@ -301,53 +278,6 @@ static void a_missing_or_damaged_checkpoint_is_refused(void **state)
   init_fails(NULL, mr_test_file("damaged.ckpt", "no checkpoint", 13), "damaged.ckpt");
 }
 
-/* ---- Resume --------------------------------------------------------------------------------- */
-
-/* What a run killed in its last moment leaves: all but the run file. */
-static void leave_unfinished(small_run *r, const char *setting)
-{
-  trained(r, "r", setting, NULL);
-  assert_int_equal(rename(r->path, r->part), 0);
-}
-
-static void a_resumed_run_keeps_its_settings(void **state)
-{
-  small_run r;
-  (void)state;
-  leave_unfinished(&r, NULL);
-  run_close(&r);
-  wrong_use_fails("--lr=0.5", RUN_RESUME, "lr was 0.001 when the run began and is 0.5 now");
-  wrong_use_fails("--model=gru", RUN_RESUME, "model was mingru when the run began and is gru now");
-  wrong_use_fails("--selective_copy.data_tokens=3", RUN_RESUME, "data_tokens was 2");
-  wrong_use_fails("--steps=8", RUN_RESUME, "steps was 12");
-}
-
-static void a_resumed_run_may_grow_longer(void **state)
-{
-  const char *longer[] = {"--steps=24", "--log_every=4"};
-  small_run r, more, whole;
-  (void)state;
-  leave_unfinished(&r, NULL);
-  run_open(&more, "r", 2, longer);
-  run_open(&whole, "whole", 2, longer);
-  assert_ok(run_train(&more, RUN_RESUME, NULL));
-  assert_ok(run_train(&whole, RUN_NEW, NULL));
-  assert_true(same_results(more.path, whole.path));
-  run_close(&r);
-  close_both(&more, &whole);
-}
-
-static void a_schedule_that_depends_on_the_length_cannot_grow(void **state)
-{
-  const char *longer[] = {"--schedule=cosine", "--steps=24"};
-  small_run r, more;
-  (void)state;
-  leave_unfinished(&r, "--schedule=cosine");
-  run_open(&more, "r", 2, longer);
-  assert_fails(run_train(&more, RUN_RESUME, NULL), MR_ERR_CONFIG, "schedule=cosine");
-  close_both(&r, &more);
-}
-
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -364,14 +294,9 @@ int main(void)
                                 tear_down),
       cmocka_unit_test_teardown(memory_that_runs_out_anywhere_is_one_clean_failure, tear_down),
       cmocka_unit_test_teardown(existing_output_is_left_alone, tear_down),
-      cmocka_unit_test_teardown(a_run_that_is_complete_is_not_run_again, tear_down),
-      cmocka_unit_test_teardown(there_must_be_something_to_resume, tear_down),
       cmocka_unit_test_teardown(an_output_below_a_file_is_refused, tear_down),
       cmocka_unit_test_teardown(a_checkpoint_of_another_network_is_refused, tear_down),
       cmocka_unit_test_teardown(a_missing_or_damaged_checkpoint_is_refused, tear_down),
-      cmocka_unit_test_teardown(a_resumed_run_keeps_its_settings, tear_down),
-      cmocka_unit_test_teardown(a_resumed_run_may_grow_longer, tear_down),
-      cmocka_unit_test_teardown(a_schedule_that_depends_on_the_length_cannot_grow, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -113,7 +113,18 @@ static mr_status parse(arguments *a, int argc, char **argv)
     else
       MR_CHECK(mr_cli_setting(&a->settings, argv[0], argv[i]));
   }
+  if (a->opts.force && a->opts.resume)
+    return MR_FAIL(MR_ERR_ARG, "--force starts a run over and --resume goes on with it: give one");
   return MR_OK;
+}
+
+/* The command that goes on with a run begun by --force, which it must not repeat. */
+static mr_status line_again(char **out, int argc, char **argv)
+{
+  static char resume[] = "--resume";
+  for (int i = 1; i < argc; i++)
+    if (mr_cli_flag(argv[i], "force")) argv[i] = resume;
+  return mr_cli_line(out, argc, argv);
 }
 
 /* Trains and tells the result. */
@@ -134,16 +145,19 @@ static int train(const arguments *a)
 int mr_cmd_train(int argc, char **argv)
 {
   arguments a = {.json = false};
-  char *line = NULL;
+  char *line = NULL, *again = NULL;
   int code;
   mr_status st = parse(&a, argc, argv);
   if (st == MR_OK) st = mr_cli_line(&line, argc, argv);
+  if (st == MR_OK && a.opts.force) st = line_again(&again, argc, argv);
   a.opts.command = line;
+  a.opts.again = again;
   if (st != MR_OK)
     code = mr_cli_fail(st);
   else
     code = a.markdown ? help_markdown() : a.help ? help() : train(&a);
   mr_free(line);
+  mr_free(again);
   mr_free(a.settings.word);
   return code;
 }

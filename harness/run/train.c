@@ -160,9 +160,11 @@ static bool goal_reached(const mr_training *t)
 static mr_status interrupted(mr_training *t)
 {
   const char *command = t->o->command != NULL ? t->o->command : "minrnn train";
+  const bool whole = t->o->again != NULL || t->o->resume;
   MR_CHECK(save(t));
   return MR_FAIL(MR_ERR_INTERRUPTED, "stopped by a signal after step %lld; go on with: %s%s",
-                 (long long)t->now.step, command, t->o->resume ? "" : " --resume");
+                 (long long)t->now.step, t->o->again != NULL ? t->o->again : command,
+                 whole ? "" : " --resume");
 }
 
 static mr_status run_steps(mr_training *t)

@@ -7,6 +7,7 @@ MR_C_BEGIN
 typedef struct mr_train_opts {
   bool quiet, force, resume;
   const char *command; /* for the log */
+  const char *again;   /* what goes on with this run when it is stopped; NULL: command --resume */
   const char *init;    /* checkpoint or dump whose parameters to start from, NULL: none */
 } mr_train_opts;
 

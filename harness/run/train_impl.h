@@ -10,7 +10,7 @@
 #include "rule.h"
 #include "train.h"
 
-enum { MR_PATH_BYTES = 1024 };
+enum { MR_PATH_BYTES = 1024, MR_INIT_BYTES = 4096 };
 
 typedef struct mr_training {
   const mr_config *c;
@@ -18,6 +18,9 @@ typedef struct mr_training {
   mr_train_result *r;
   /* Run file, the same while it grows, and the two checkpoints. */
   char run[MR_PATH_BYTES], part[MR_PATH_BYTES], best[MR_PATH_BYTES], last[MR_PATH_BYTES];
+  char init[MR_INIT_BYTES]; /* where the parameters of step 0 come from; "": they are drawn */
+  char lock_path[MR_PATH_BYTES];
+  int lock;             /* descriptor held for the sitting; -1: none */
   bool finished_before; /* --resume of a complete run: nothing to do */
   bool started;         /* from here on files are ours               */
 
@@ -55,9 +58,14 @@ MR_MUST mr_status mr_training_paths(mr_training *t);
 /* Writes a run file that says only why the run was skipped (the sentence of the last failure), unless
  * files of an earlier run stand there: then MR_ERR_CONFIG. */
 MR_MUST mr_status mr_training_skip(mr_training *t);
-/* Compares the config with the one a checkpoint was made with: MR_ERR_CONFIG names the first key
- * that must not change, and both values. */
-MR_MUST mr_status mr_check_same_config(const mr_config *c, const char *checkpoint);
+/* Compares the config with the one in a checkpoint or run file: MR_ERR_CONFIG names the first key
+ * that must not change, and both values. Options of other models and tasks do not count; a key that
+ * the file lacks had its default. */
+MR_MUST mr_status mr_check_same_config(const mr_config *c, const char *path);
+/* Makes this process the only one that trains into the run, by a lock on "<run>.lock" that the
+ * kernel drops with the process. Held by another one: MR_ERR_CONFIG. */
+MR_MUST mr_status mr_training_lock(mr_training *t);
+void mr_training_unlock(mr_training *t); /* nothing to do without a lock */
 
 /* Time of training over all sittings, ns. */
 int64_t mr_training_wall(const mr_training *t);

@@ -2,9 +2,11 @@
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "facts.h"
+#include "h5file.h"
 #include "mem.h"
 #include "train_impl.h"
 
@@ -106,9 +108,22 @@ static mr_status begin(mr_training *t)
   return mr_log_flush(t->log);
 }
 
+/* Sums over threads, and with them all losses, depend on how many there are. */
+static mr_status check_threads(const mr_training *t)
+{
+  char before[32];
+  MR_CHECK(mr_h5_attr(t->part, "/machine", "threads", before, sizeof before));
+  if (strtoll(before, NULL, 10) == t->be->threads) return MR_OK;
+  return MR_FAIL(MR_ERR_CONFIG,
+                 "the run began with %s threads and would go on with %d: give --threads=%s, as its "
+                 "losses depend on it",
+                 before, t->be->threads, before);
+}
+
 static mr_status go_on(mr_training *t)
 {
   MR_CHECK(mr_check_same_config(t->c, t->last));
+  MR_CHECK(check_threads(t));
   MR_CHECK(mr_checkpoint_load(t->last, t->be, t->tape, t->optim, &t->now));
   if (t->now.best_step >= 0 && access(t->best, R_OK) != 0)
     return MR_FAIL(MR_ERR_CONFIG, "%s cannot be read: %s", t->best, strerror(errno));
@@ -120,6 +135,53 @@ static mr_status go_on(mr_training *t)
   return MR_OK;
 }
 
+/* The first command stays beside that of this sitting. */
+static mr_status log_commands(mr_training *t)
+{
+  mr_status st = MR_OK;
+  char *first = NULL;
+  const char *path = access(t->run, F_OK) == 0 ? t->run : t->part;
+  if (!t->o->resume) return MR_OK;
+  MR_TRY(mr_calloc((void **)&first, MR_H5_MAX_TEXT + 1, 1));
+  MR_TRY(mr_h5_attr(path, "/", "command", first, MR_H5_MAX_TEXT + 1));
+  MR_TRY(mr_log_text(t->log, "/", "command", first));
+  MR_TRY(mr_log_text(t->log, "/", "resumed", t->o->command != NULL ? t->o->command : ""));
+out:
+  mr_free(first);
+  return st;
+}
+
+/* A result that was reached before. A longer run is another one, unless it too had met its goal. */
+static mr_status tell_finished(mr_training *t)
+{
+  char before[32];
+  MR_CHECK(mr_check_same_config(t->c, t->run));
+  MR_CHECK(mr_training_read_result(t));
+  MR_CHECK(mr_h5_attr(t->run, "/config", "steps", before, sizeof before));
+  const int64_t steps = strtoll(before, NULL, 10);
+  if (t->c->steps <= steps || t->r->steps < steps) return MR_OK;
+  return MR_FAIL(MR_ERR_CONFIG,
+                 "%s is complete after %lld steps and steps is %lld now: give --force to train it "
+                 "anew",
+                 t->run, (long long)steps, (long long)t->c->steps);
+}
+
+static bool has_checkpoint(const mr_training *t)
+{
+  return t->o->resume && access(t->last, F_OK) == 0;
+}
+
+/* Until the lock is held, another process may have begun, ended or removed the run. */
+static mr_status own(mr_training *t, bool going_on)
+{
+  MR_CHECK(mr_training_lock(t));
+  MR_CHECK(mr_training_paths(t));
+  if (t->finished_before || going_on != has_checkpoint(t))
+    return MR_FAIL(MR_ERR_CONFIG, "another process has just changed %s: give the command again",
+                   t->run);
+  return MR_OK;
+}
+
 static mr_status prepare(mr_training *t)
 {
   MR_CHECK(mr_training_paths(t));
@@ -127,22 +189,24 @@ static mr_status prepare(mr_training *t)
   if (st == MR_ERR_IO) return mr_training_skip(t);
   MR_CHECK(st);
   MR_CHECK(record(t));
-  if (t->finished_before) {
-    MR_CHECK(mr_check_same_config(t->c, t->run));
-    return mr_training_read_result(t);
-  }
+  if (t->finished_before) return tell_finished(t);
+  /* A run killed before its first checkpoint starts again. */
+  const bool going_on = has_checkpoint(t);
   /* Three times the parameters in the last checkpoint and its successor, once in the best. */
   MR_CHECK(mr_check_room(t->run, 7 * t->plan.params + (1 << 20)));
   MR_CHECK(allocate(t));
   t->now.best_step = -1;
   t->now.best_loss = INFINITY;
-  if (t->o->init != NULL) MR_CHECK(mr_checkpoint_load(t->o->init, t->be, t->tape, NULL, NULL));
+  if (t->init[0] != '\0' && !going_on)
+    MR_CHECK(mr_checkpoint_load(t->init, t->be, t->tape, NULL, NULL));
   MR_CHECK(mr_log_create(&t->log, t->run, t->c, t->o->command != NULL ? t->o->command : ""));
   MR_CHECK(mr_log_machine(t->log, t->be));
   MR_CHECK(mr_log_plan(t->log, &t->plan, mr_optim_bytes(t->optim)));
   MR_CHECK(mr_log_nodes(t->log, t->tape, t->plan.nodes));
-  /* A run killed before its first checkpoint starts again. */
-  if (t->o->resume && access(t->last, F_OK) == 0) return go_on(t);
+  if (t->init[0] != '\0') MR_CHECK(mr_log_text(t->log, "/", "init", t->init));
+  MR_CHECK(log_commands(t));
+  MR_CHECK(own(t, going_on));
+  if (going_on) return go_on(t);
   MR_CHECK(open_tables(t));
   return begin(t);
 }
@@ -153,6 +217,7 @@ mr_status mr_training_open(mr_training *t, const mr_config *c, const mr_train_op
   t->c = c;
   t->o = o;
   t->r = r;
+  t->lock = -1;
   memset(r, 0, sizeof *r);
   mr_status st = prepare(t);
   /* An unreadable checkpoint or an absent device is the user's to mend: nothing was written yet. */
@@ -162,6 +227,7 @@ mr_status mr_training_open(mr_training *t, const mr_config *c, const mr_train_op
 
 void mr_training_close(mr_training *t)
 {
+  mr_training_unlock(t);
   mr_log_destroy(t->log);
   mr_eval_destroy(t->eval);
   mr_feed_destroy(t->feed);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "config_impl.h"
+#include "h5log_impl.h"
 #include "train_impl.h"
 
 static bool ends_in_h5(const char *s)
@@ -56,14 +58,34 @@ static mr_status check_new(const mr_training *t)
   return MR_OK;
 }
 
+/* The parameters that a resumed run began with are those that its file tells. */
+static mr_status read_init(mr_training *t, const char *path)
+{
+  mr_status st = MR_OK;
+  hid_t file = -1;
+  bool there;
+  t->init[0] = '\0';
+  MR_TRY(mr_h5_open(&file, path));
+  MR_TRY(mr_h5_has_attr(file, path, "/", "init", &there));
+  if (there) MR_TRY(mr_h5_attr_from(file, path, "/", "init", t->init, sizeof t->init, NULL));
+  if (t->o->init != NULL && strcmp(t->o->init, t->init) != 0)
+    st = MR_FAIL(MR_ERR_CONFIG,
+                 "init was %s when the run began and is %s now: a resumed run keeps it",
+                 there ? t->init : "not given", t->o->init);
+out:
+  mr_h5_close(file);
+  return st;
+}
+
 static mr_status check_resume(mr_training *t)
 {
   char status[32], reason[512];
   if (!exists(t->run)) {
-    if (exists(t->part)) return MR_OK;
+    if (exists(t->part)) return read_init(t, t->part);
     return MR_FAIL(MR_ERR_CONFIG, "there is nothing to resume: neither %s nor %s.part exists",
                    t->run, t->run);
   }
+  MR_CHECK(read_init(t, t->run));
   if (was_skipped(t->run)) return MR_OK;
   MR_CHECK(mr_h5_attr(t->run, "/", "status", status, sizeof status));
   if (strcmp(status, "complete") == 0) {
@@ -84,6 +106,14 @@ mr_status mr_training_paths(mr_training *t)
   int l = snprintf(t->last, sizeof t->last, "%.*s.last.ckpt", stem, t->run);
   if (n < 0 || b < 0 || l < 0 || n >= MR_PATH_BYTES || b >= MR_PATH_BYTES || l >= MR_PATH_BYTES)
     return MR_FAIL(MR_ERR_CONFIG, "the path %s is too long", t->run);
+  int k = snprintf(t->lock_path, sizeof t->lock_path, "%s.lock", t->run);
+  int i = snprintf(t->init, sizeof t->init, "%s", t->o->init != NULL ? t->o->init : "");
+  if (k < 0 || k >= MR_PATH_BYTES) return MR_FAIL(MR_ERR_CONFIG, "the path %s is too long", t->run);
+  if (i < 0 || i >= MR_INIT_BYTES)
+    return MR_FAIL(MR_ERR_CONFIG, "init is %d characters long; allowed: at most %d", i,
+                   MR_INIT_BYTES - 1);
+  if (t->o->init != NULL && i == 0)
+    return MR_FAIL(MR_ERR_CONFIG, "init is empty; allowed: the path of a checkpoint or dump");
   snprintf(t->r->path, sizeof t->r->path, "%s", t->run);
   return t->o->resume ? check_resume(t) : check_new(t);
 }
@@ -98,6 +128,7 @@ mr_status mr_training_skip(mr_training *t)
     return MR_FAIL(MR_ERR_CONFIG, "%s", t->r->reason);
   MR_TRY(mr_check_room(t->run, 1 << 16));
   MR_TRY(mr_log_create(&log, t->run, t->c, t->o->command != NULL ? t->o->command : ""));
+  if (t->init[0] != '\0') MR_TRY(mr_log_text(log, "/", "init", t->init));
   MR_TRY(mr_log_finish(log, MR_RUN_SKIPPED, t->r->reason));
   t->r->skipped = true;
 out:
@@ -107,28 +138,52 @@ out:
 
 /* ---- Config of a resumed run ---------------------------------------------------------------- */
 
-/* Text is compared as numbers where both sides are numbers. */
-static bool same_value(const char *a, const char *b)
+static bool same_value(mr_kind kind, const char *a, const char *b)
 {
-  char *end_a, *end_b;
-  if (strcmp(a, b) == 0) return true;
-  double x = strtod(a, &end_a), y = strtod(b, &end_b);
-  return end_a != a && *end_a == '\0' && end_b != b && *end_b == '\0' && x == y;
+  if (kind == MR_KIND_INT) return strtoll(a, NULL, 10) == strtoll(b, NULL, 10);
+  if (kind == MR_KIND_NUM) return strtod(a, NULL) == strtod(b, NULL);
+  return strcmp(a, b) == 0;
 }
 
 typedef struct comparison {
   const mr_config *c;
   const char *path;
+  hid_t file;
 } comparison;
+
+/* Finds the key; false when it says nothing about this run: an option of another model or task. */
+static bool field_of(const mr_config *c, const char *key, mr_field *f)
+{
+  const int i = mr_config_index(c, key);
+  if (i < MR_N_KEYS) {
+    mr_config_field(i, f);
+    return true;
+  }
+  const mr_option_value *v = &c->option[i - MR_N_KEYS];
+  mr_config_option_field(v->owner, v->opt, f);
+  return strcmp(v->owner, c->model) == 0 || strcmp(v->owner, c->task) == 0;
+}
+
+/* The value that the run began with. A key that did not exist yet had its default. */
+static mr_status value_before(const comparison *k, const mr_field *f, char *buf, size_t n)
+{
+  bool there;
+  MR_CHECK(mr_h5_has_attr(k->file, k->path, "config", f->key, &there));
+  if (there) return mr_h5_attr_from(k->file, k->path, "config", f->key, buf, n, NULL);
+  snprintf(buf, n, "%s", f->dflt);
+  return MR_OK;
+}
 
 static mr_status compare_key(void *ctx, const char *key, const char *value)
 {
   const comparison *k = ctx;
+  mr_field f;
   char before[512];
   if (strcmp(key, "threads") == 0 || strcmp(key, "out") == 0 || strcmp(key, "log_every") == 0)
     return MR_OK;
-  MR_CHECK(mr_h5_attr(k->path, "/config", key, before, sizeof before));
-  if (same_value(before, value)) return MR_OK;
+  if (!field_of(k->c, key, &f)) return MR_OK;
+  MR_CHECK(value_before(k, &f, before, sizeof before));
+  if (same_value(f.kind, before, value)) return MR_OK;
   if (strcmp(key, "steps") != 0)
     return MR_FAIL(MR_ERR_CONFIG,
                    "%s was %s when the run began and is %s now: a resumed run keeps it", key,
@@ -138,14 +193,24 @@ static mr_status compare_key(void *ctx, const char *key, const char *value)
     return MR_FAIL(MR_ERR_CONFIG,
                    "steps was %s when the run began and is %s now: schedule=%s depends on it",
                    before, value, k->c->schedule);
-  if (strtod(value, NULL) < strtod(before, NULL))
+  if (strtoll(value, NULL, 10) < strtoll(before, NULL, 10))
     return MR_FAIL(MR_ERR_CONFIG, "steps was %s when the run began and is %s now: it may only grow",
                    before, value);
   return MR_OK;
 }
 
-mr_status mr_check_same_config(const mr_config *c, const char *checkpoint)
+mr_status mr_check_same_config(const mr_config *c, const char *path)
 {
-  comparison k = {c, checkpoint};
-  return mr_config_each(c, compare_key, &k);
+  mr_status st = MR_OK;
+  comparison k = {c, path, -1};
+  bool there;
+  MR_TRY(mr_h5_open(&k.file, path));
+  MR_TRY(mr_h5_has_group(k.file, path, "config", &there));
+  if (there)
+    st = mr_config_each(c, compare_key, &k);
+  else
+    st = MR_FAIL(MR_ERR_CONFIG, "%s does not say which settings it was made with", path);
+out:
+  mr_h5_close(k.file);
+  return st;
 }
