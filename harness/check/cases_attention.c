@@ -30,7 +30,7 @@ static mr_case begin(int b, int t, int heads, int d, int carried, const char *mo
 static void whole(mr_case_sink *s)
 {
   for (int i = 0; i < N_SHAPES; i++) {
-    const int64_t D = shape[i].heads * shape[i].d;
+    const int64_t D = (int64_t)shape[i].heads * shape[i].d;
     mr_case c = begin(shape[i].b, shape[i].t, shape[i].heads, shape[i].d, 0, "");
     mr_case_real(&c, MR_FILL_NORMAL, mr_shape3(shape[i].b, shape[i].t, 3 * D));
     mr_case_absent(&c);
@@ -57,7 +57,7 @@ static void carried(mr_case_sink *s)
             {4, 1, 2, 3, 5, true},  {6, 4, 3, 2, 2, true},   {5, 3, 1, 4, 12, true},
             {8, 2, 1, 3, 7, true},  {9, 70, 2, 9, 90, false}};
   for (int i = 0; i < 8; i++) {
-    const int64_t D = at[i].heads * at[i].d;
+    const int64_t D = (int64_t)at[i].heads * at[i].d;
     mr_case c =
         begin(at[i].b, at[i].t, at[i].heads, at[i].d, at[i].room, at[i].wide ? ":wide" : "");
     mr_case_real(&c, MR_FILL_NORMAL, mr_shape3(at[i].b, at[i].t, 3 * D));

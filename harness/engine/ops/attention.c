@@ -12,7 +12,7 @@
 #include "scalar.h"
 
 /* Queries and keys of a tile; scores whose arithmetic is done together. */
-enum { TILE = 64, GROUP = 16 };
+enum { TILE = 64, AREA = TILE * TILE, GROUP = 16 };
 
 static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const mr_site *site,
                        mr_need *need)
@@ -45,7 +45,7 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
   if (site->device == MR_CPU) {
     const size_t each = sizeof(mr_real) * (size_t)site->threads;
     need->work_fwd = each * (TILE * TILE + 2 * TILE);
-    need->work_bwd = each * (size_t)(2 * TILE * TILE + (T + TILE - 1) / TILE * TILE);
+    need->work_bwd = each * (size_t)((int64_t)2 * AREA + (T + TILE - 1) / TILE * TILE);
   }
   need->flops = 4 * (double)(B * D) * ((double)T * (double)(T + 1) / 2 + (double)T * (double)C);
   need->bytes = (double)(B * (4 * T * D + heads * T + 2 * C * D)) * sizeof(mr_real);
@@ -215,8 +215,8 @@ mr_status attention_fwd_cpu(mr_backend *be, const mr_call *c)
     mr_share(lanes, 1, mr_tid(), mr_team(), &lane, &to);
     for (; lane < to; lane++) {
       head h = head_of(be, c, lane);
-      h.s = (mr_real *)c->work + mr_tid() * (TILE * TILE + 2 * TILE);
-      h.top = h.s + TILE * TILE;
+      h.s = (mr_real *)c->work + (int64_t)mr_tid() * (AREA + 2 * TILE);
+      h.top = h.s + AREA;
       h.sum = h.top + TILE;
       for (int64_t from = 0; from < h.T; from += TILE)
         forward_rows(&h, from, least(TILE, h.T - from));
@@ -323,9 +323,9 @@ mr_status attention_bwd_cpu(mr_backend *be, const mr_call *c)
     mr_share(lanes, 1, mr_tid(), mr_team(), &lane, &to);
     for (; lane < to; lane++) {
       head h = head_of(be, c, lane);
-      h.s = (mr_real *)c->work + mr_tid() * (2 * TILE * TILE + (T + TILE - 1) / TILE * TILE);
-      h.ds = h.s + TILE * TILE;
-      h.delta = h.ds + TILE * TILE;
+      h.s = (mr_real *)c->work + mr_tid() * ((int64_t)2 * AREA + (T + TILE - 1) / TILE * TILE);
+      h.ds = h.s + AREA;
+      h.delta = h.ds + AREA;
       aim(&h, c, lane);
       backward_head(&h);
     }
