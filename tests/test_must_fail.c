@@ -8,10 +8,10 @@
 typedef struct flaw_attr {
   int32_t sign;    /* of the gradient                        */
   int32_t lag;     /* reads x_{t-lag} instead of x_t         */
-  int32_t drift;   /* adds the number of calls so far        */
+  int32_t drift;   /* 1: adds the number of calls so far, 2: that of threads */
   int32_t hides;   /* does not declare that it reads x       */
   int32_t boasts;  /* declares that it reads y               */
-  int32_t passes;  /* claims that dx equals dy               */
+  int32_t passes;  /* claims that dx 1: equals dy, 2: may overwrite x */
   int32_t forgets; /* ignores beta                           */
   int32_t spills;  /* sequences start from the one before    */
 } flaw_attr;
@@ -24,7 +24,8 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
   need->out[0] = in[0].shape;
   need->reads_in = f->hides ? 0 : 1;
   need->reads_out = f->boasts ? 1 : 0;
-  need->passes = f->passes ? 1 : 0;
+  need->passes = f->passes == 1;
+  need->overwrites = f->passes == 2;
   return MR_OK;
 }
 
@@ -35,13 +36,14 @@ static mr_status forward(mr_backend *be, const mr_call *c)
   const flaw_attr *f = c->attr;
   const mr_shape *s = &c->in[0].shape;
   int64_t T = s->dim[1], D = s->dim[2];
-  (void)be;
+  mr_real extra = f->drift == 2 ? (mr_real)be->threads : 0;
   n_calls++;
+  if (f->drift == 1) extra += (mr_real)1e-9 * (mr_real)n_calls;
   for (int64_t i = 0; i < mr_count(s); i++) {
     int64_t t = i / D % T;
     mr_real x = t >= f->lag && t - f->lag < T ? MR_IN(c, 0)[i - f->lag * D] : 0;
     mr_real before = t > 0 || (f->spills && i >= D) ? MR_OUT(c, 0)[i - D] : 0;
-    MR_OUT(c, 0)[i] = x * x + before / 2 + (f->drift ? (mr_real)1e-9 * (mr_real)n_calls : 0);
+    MR_OUT(c, 0)[i] = x * x + before / 2 + extra;
   }
   return MR_OK;
 }
@@ -59,6 +61,7 @@ static mr_status backward(mr_backend *be, const mr_call *c)
         int64_t i = (b * T + t) * D + d;
         mr_real old = c->beta[0] != 0 && !f->forgets ? MR_DIN(c, 0)[i] : 0;
         carried = MR_DOUT(c, 0)[i] + carried / 2;
+        if (f->passes == 2) MR_DIN(c, 0)[i] = 0;
         MR_DIN(c, 0)[i] = old + (mr_real)f->sign * 2 * MR_IN(c, 0)[i] * carried;
       }
     }
@@ -196,6 +199,20 @@ static void a_result_that_differs_from_run_to_run_is_reported(void **state)
   assert_false(passes(&c, MR_CHECK_REPEAT));
 }
 
+static void a_result_that_depends_on_the_number_of_threads_is_reported(void **state)
+{
+  mr_case c = with(&sound, (flaw_attr){.drift = 2});
+  (void)state;
+  assert_false(keeps(prop_threads, &c));
+}
+
+static void a_gradient_that_only_claims_to_overwrite_is_reported(void **state)
+{
+  mr_case c = with(&sound, (flaw_attr){.passes = 2});
+  (void)state;
+  assert_false(keeps(prop_shares, &c));
+}
+
 static void a_gradient_that_only_claims_to_pass_is_reported(void **state)
 {
   mr_case c = with(&sound, (flaw_attr){.passes = 1});
@@ -230,6 +247,8 @@ int main(void)
       cmocka_unit_test(an_undeclared_read_is_reported),
       cmocka_unit_test(a_needless_declaration_is_reported),
       cmocka_unit_test(a_result_that_differs_from_run_to_run_is_reported),
+      cmocka_unit_test(a_result_that_depends_on_the_number_of_threads_is_reported),
+      cmocka_unit_test(a_gradient_that_only_claims_to_overwrite_is_reported),
       cmocka_unit_test(a_gradient_that_only_claims_to_pass_is_reported),
       cmocka_unit_test(a_backward_that_ignores_beta_is_reported),
       cmocka_unit_test(sequences_that_run_into_each_other_are_reported),
