@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <assert.h>
 #include <string.h>
 #include "cases.h"
 #include "rng.h"
@@ -11,7 +12,8 @@ mr_case mr_case_begin(const mr_op *op, mr_ref_fn ref, const void *attr, const ch
   mr_case c;
   memset(&c, 0, sizeof c);
   c.op = op, c.ref = ref;
-  if (op->attr_bytes) memcpy(c.attr.byte, attr, op->attr_bytes);
+  assert(op->attr_bytes <= sizeof c.attr.byte);
+  if (op->attr_bytes > 0) memcpy(c.attr.byte, attr, op->attr_bytes);
   int used = snprintf(c.name, sizeof c.name, "%s:", op->name);
   va_list args;
   va_start(args, fmt);

@@ -5,7 +5,7 @@
 #include "ref_ops.h"
 MR_C_BEGIN
 
-enum { MR_CASE_MAX_IN = 7, MR_CASE_ATTR_BYTES = 32 };
+enum { MR_CASE_MAX_IN = 7, MR_CASE_ATTR_BYTES = 64 };
 
 /* Where an input's numbers come from. */
 typedef enum mr_fill {
