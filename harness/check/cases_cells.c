@@ -12,9 +12,9 @@ static const char logs[] = "the same, and log h loses digits where h is far from
 typedef struct size {
   int b, t, h;
 } size;
-/* The last crosses the parallel threshold. */
-static const size shape[] = {{1, 1, 1},  {1, 1, 3},  {2, 5, 3},  {1, 13, 7},
-                             {3, 3, 37}, {2, 2, 67}, {9, 50, 37}};
+/* From B9T50 on they cross the parallel threshold or have the several tiles of a large batch. */
+static const size shape[] = {{1, 1, 1},  {1, 1, 3},  {2, 5, 3},   {1, 13, 7},  {3, 3, 37},
+                             {2, 2, 67}, {1, 17, 7}, {9, 50, 37}, {29, 3, 37}, {2, 9, 64}};
 enum { N_SHAPES = sizeof shape / sizeof *shape };
 
 /* h0 must not be negative for cells that carry its logarithm. */
@@ -28,7 +28,7 @@ static void initial(mr_case *c, size n, bool given, mr_fill fill)
 
 static void emit(mr_case_sink *s, mr_case *c, size n, bool log)
 {
-  c->large = n.b == 9, c->along_time = true;
+  c->large = n.b >= 9, c->along_time = true;
   if (log)
     mr_case_emit(s, c, 4e-6, 4e-6, logs);
   else

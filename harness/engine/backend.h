@@ -18,6 +18,7 @@ typedef struct mr_gemm {
   int64_t ldb;
   mr_real *c;
   int64_t ldc;
+  bool packed; /* CPU, one thread: b holds panels, see panel.h */
 } mr_gemm;
 
 typedef struct mr_device_mem {

@@ -17,6 +17,7 @@
 #endif
 #include "backend_cpu.h"
 #include "mem.h"
+#include "panel.h"
 
 enum { MARKS = 16 };
 
@@ -61,8 +62,12 @@ static mr_status cpu_fill(mr_backend *be, void *dst, unsigned char byte, size_t 
   return MR_OK;
 }
 
-static void blas_call(const mr_gemm *g)
+static void multiply(const mr_gemm *g)
 {
+  if (g->packed) {
+    mr_panel_gemm(g);
+    return;
+  }
   const CBLAS_TRANSPOSE ta = g->trans_a ? CblasTrans : CblasNoTrans;
   const CBLAS_TRANSPOSE tb = g->trans_b ? CblasTrans : CblasNoTrans;
   const blasint m = (blasint)g->m, n = (blasint)g->n, k = (blasint)g->k;
@@ -94,7 +99,7 @@ void mr_cpu_gemm(mr_backend *be, const mr_gemm *g)
   cpu *c = (cpu *)be;
   if (g->m <= 0 || g->n <= 0) return;
   if (c->tracing) record(&c->trace[mr_tid()], g);
-  blas_call(g);
+  multiply(g);
 }
 
 /* Splits the longer side of C over the threads. */
@@ -290,7 +295,7 @@ mr_status mr_cpu_trace_replay(mr_backend *be)
   {
     /* A smaller team than recorded would drop calls: stride over the lists. */
     for (int i = mr_tid(); i < be->threads; i += mr_team())
-      for (int64_t j = 0; j < c->trace[i].n; j++) blas_call(&c->trace[i].call[j]);
+      for (int64_t j = 0; j < c->trace[i].n; j++) multiply(&c->trace[i].call[j]);
   }
   return MR_OK;
 }

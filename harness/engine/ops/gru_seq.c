@@ -31,7 +31,7 @@ static mr_status gru_seq_infer(const void *attr, const mr_view *in, int32_t n_in
   need->reads_in = 1u << 1 | (n_in > 3 && in[3].shape.rank >= 0 ? 1u << 3 : 0);
   need->reads_out = 1u << 0;
   if (site->device == MR_CPU) {
-    need->work_fwd = (size_t)(r.B * 5 * r.H) * sizeof(mr_real);
+    need->work_fwd = (size_t)(mr_rnn_panel_reals(&r) + r.B * 5 * r.H) * sizeof(mr_real);
     need->work_bwd = mr_rnn_work_back(&r, after ? 1 : 2);
   }
   need->flops = (double)(r.B * r.T) * ((double)r.H * 6 * (double)r.H + 20 * (double)r.H);
@@ -88,16 +88,34 @@ static void fetch_step(const mr_call *c, int64_t at, int64_t H)
   if (c->dout != NULL) mr_rnn_fetch(MR_DOUT(c, 0) + at * H, H);
 }
 
-static void forward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, int64_t from, int64_t n)
+/* What h and the gradients meet: with reset before, u[0] has r, z and u[1] has n; with reset after
+ * u[0] has all three. */
+typedef struct sides {
+  mr_rnn_side u[2];
+} sides;
+
+static sides prepare(mr_backend *be, const mr_call *c, const mr_rnn *r, bool back)
+{
+  const int64_t split = n_saved(c) == 4 ? 3 : 2;
+  sides s;
+  s.u[0] = mr_rnn_right(be, r, MR_IN(c, 1), 0, split, back, c->work);
+  s.u[1] = s.u[0];
+  if (split == 2) s.u[1] = mr_rnn_right(be, r, MR_IN(c, 1), 2, 3, back, c->work);
+  return s;
+}
+
+static void forward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, const sides *s,
+                         int64_t from, int64_t n)
 {
   const int64_t H = r->H, T = r->T, S = n_saved(c);
   const bool after = S == 4;
-  const mr_real *u = MR_IN(c, 1), *b = MR_IN(c, 2);
-  mr_real *h = (mr_real *)c->work + from * 5 * H, *gate = h + n * H, *rh = gate + n * 3 * H;
+  const mr_real *b = MR_IN(c, 2);
+  mr_real *h = (mr_real *)c->work + mr_rnn_panel_reals(r) + from * 5 * H, *gate = h + n * H,
+          *rh = gate + n * 3 * H;
   mr_rnn_load_state(c, 3, from, n, H, h);
   for (int64_t t = 0; t < T; t++) {
     for (int64_t i = 0; i < n; i++) memcpy(gate + i * 3 * H, b, (size_t)(3 * H) * sizeof *b);
-    mr_rnn_product(be, n, after ? 3 * H : 2 * H, H, h, H, u, true, 1, gate, 3 * H);
+    mr_rnn_product(be, n, h, H, &s->u[0], 1, gate, 3 * H);
     for (int64_t i = 0; i < n; i++) {
       const int64_t at = (from + i) * T + t;
       const mr_real *x = MR_IN(c, 0) + at * 3 * H;
@@ -109,7 +127,7 @@ static void forward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, int6
         step_before_gates(x, gate + i * 3 * H, H, h + i * H, save, rh + i * H);
     }
     if (after) continue;
-    mr_rnn_product(be, n, H, H, rh, H, u + 2 * H * H, true, 1, gate + 2 * H, 3 * H);
+    mr_rnn_product(be, n, rh, H, &s->u[1], 1, gate + 2 * H, 3 * H);
     for (int64_t i = 0; i < n; i++) {
       const int64_t at = (from + i) * T + t;
       step_before_state(MR_IN(c, 0) + at * 3 * H, gate + i * 3 * H, H, MR_SAVE(c, 0) + at * S * H,
@@ -121,11 +139,12 @@ static void forward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, int6
 mr_status gru_seq_fwd_cpu(mr_backend *be, const mr_call *c)
 {
   const mr_rnn r = mr_rnn_sizes(&c->in[0].shape, 3, be->threads);
+  const sides s = prepare(be, c, &r, false);
   MR_PARALLEL(be, MR_WORTH(r.B * r.T * r.H))
   for (int part = mr_tid(); part < r.parts; part += mr_team()) {
     int64_t from, to;
     mr_share(r.B, 1, part, r.parts, &from, &to);
-    forward_part(be, c, &r, from, to - from);
+    forward_part(be, c, &r, &s, from, to - from);
   }
   return MR_OK;
 }
@@ -202,11 +221,11 @@ static row row_at(const mr_call *c, const mr_rnn *r, const mr_rnn_back *p, int64
   return w;
 }
 
-static void backward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, mr_rnn_back p)
+static void backward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, const sides *s,
+                          mr_rnn_back p)
 {
   const int64_t H = r->H;
   const bool after = p.left2 == NULL;
-  const mr_real *u = MR_IN(c, 1);
   for (int64_t t = r->T - 1; t >= 0; t--) {
     mr_real *gate = p.gate + p.gathered * p.n * 3 * H;
     for (int64_t i = 0; i < p.n; i++) {
@@ -217,13 +236,13 @@ static void backward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, mr_
         back_before_n(&w, H);
     }
     if (!after) {
-      mr_rnn_product(be, p.n, H, H, gate + 2 * H, 3 * H, u + 2 * H * H, false, 0, p.tmp, H);
+      mr_rnn_product(be, p.n, gate + 2 * H, 3 * H, &s->u[1], 0, p.tmp, H);
       for (int64_t i = 0; i < p.n; i++) {
         const row w = row_at(c, r, &p, i, t);
         back_before_r(&w, H);
       }
     }
-    mr_rnn_product(be, p.n, H, after ? 3 * H : 2 * H, gate, 3 * H, u, false, 1, p.dh, H);
+    mr_rnn_product(be, p.n, gate, 3 * H, &s->u[0], 1, p.dh, H);
     if (++p.gathered == r->stretch) mr_rnn_gather(be, r, &p, 2);
   }
   mr_rnn_gather(be, r, &p, 2);
@@ -234,10 +253,11 @@ static void backward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, mr_
 mr_status gru_seq_bwd_cpu(mr_backend *be, const mr_call *c)
 {
   const mr_rnn r = mr_rnn_sizes(&c->in[0].shape, 3, be->threads);
+  const sides s = prepare(be, c, &r, true);
   const int blocks = n_saved(c) == 4 ? 1 : 2;
   MR_PARALLEL(be, MR_WORTH(r.B * r.T * r.H))
   for (int part = mr_tid(); part < r.parts; part += mr_team())
-    backward_part(be, c, &r, mr_rnn_begin(&r, c, part, blocks, 1, 2));
+    backward_part(be, c, &r, &s, mr_rnn_begin(&r, c, part, blocks, 1, 2));
   mr_rnn_add_parts(&r, c, blocks, 1, 2);
   return MR_OK;
 }

@@ -22,7 +22,7 @@ static mr_status lstm_seq_infer(const void *attr, const mr_view *in, int32_t n_i
     if (in[i].shape.rank >= 0) need->reads_in |= 1u << i;
   need->reads_out = 1u << 0 | 1u << 1;
   if (site->device == MR_CPU) {
-    need->work_fwd = (size_t)(r.B * 6 * r.H) * sizeof(mr_real);
+    need->work_fwd = (size_t)(mr_rnn_panel_reals(&r) + r.B * 6 * r.H) * sizeof(mr_real);
     need->work_bwd = mr_rnn_work_back(&r, 1) + (size_t)(r.B * r.H) * sizeof(mr_real);
   }
   need->flops = (double)(r.B * r.T) * ((double)r.H * 8 * (double)r.H + 20 * (double)r.H);
@@ -58,14 +58,16 @@ static void fetch_step(const mr_call *c, int64_t at, int64_t H)
   if (c->dout != NULL) mr_rnn_fetch(MR_DOUT(c, 0) + at * H, H);
 }
 
-static void forward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, int64_t from, int64_t n)
+static void forward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, const mr_rnn_side *u,
+                         int64_t from, int64_t n)
 {
   const int64_t H = r->H, T = r->T;
-  mr_real *h = (mr_real *)c->work + from * 6 * H, *cell = h + n * H, *sum = cell + n * H;
+  mr_real *h = (mr_real *)c->work + mr_rnn_panel_reals(r) + from * 6 * H;
+  mr_real *cell = h + n * H, *sum = cell + n * H;
   mr_rnn_load_state(c, 2, from, n, H, h);
   mr_rnn_load_state(c, 3, from, n, H, cell);
   for (int64_t t = 0; t < T; t++) {
-    mr_rnn_product(be, n, 4 * H, H, h, H, MR_IN(c, 1), true, 0, sum, 4 * H);
+    mr_rnn_product(be, n, h, H, u, 0, sum, 4 * H);
     for (int64_t i = 0; i < n; i++) {
       const int64_t at = (from + i) * T + t;
       if (t + 1 < T) fetch_step(c, at + 1, H);
@@ -78,11 +80,12 @@ static void forward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, int6
 mr_status lstm_seq_fwd_cpu(mr_backend *be, const mr_call *c)
 {
   const mr_rnn r = mr_rnn_sizes(&c->in[0].shape, 4, be->threads);
+  const mr_rnn_side u = mr_rnn_right(be, &r, MR_IN(c, 1), 0, 4, false, c->work);
   MR_PARALLEL(be, MR_WORTH(r.B * r.T * r.H))
   for (int part = mr_tid(); part < r.parts; part += mr_team()) {
     int64_t from, to;
     mr_share(r.B, 1, part, r.parts, &from, &to);
-    forward_part(be, c, &r, from, to - from);
+    forward_part(be, c, &r, &u, from, to - from);
   }
   return MR_OK;
 }
@@ -121,15 +124,14 @@ static void back_row(const mr_call *c, const mr_rnn *r, const mr_rnn_back *p, in
   mr_rnn_put(c->din[0].data != NULL ? MR_DIN(c, 0) + at * 4 * H : NULL, gate, 4 * H, c->beta[0]);
 }
 
-static void backward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, mr_rnn_back p,
-                          mr_real *dc)
+static void backward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, const mr_rnn_side *u,
+                          mr_rnn_back p, mr_real *dc)
 {
   const int64_t H = r->H;
   memset(dc, 0, (size_t)(p.n * H) * sizeof *dc);
   for (int64_t t = r->T - 1; t >= 0; t--) {
     for (int64_t i = 0; i < p.n; i++) back_row(c, r, &p, i, t, dc + i * H);
-    mr_rnn_product(be, p.n, H, 4 * H, p.gate + p.gathered * p.n * 4 * H, 4 * H, MR_IN(c, 1), false,
-                   0, p.dh, H);
+    mr_rnn_product(be, p.n, p.gate + p.gathered * p.n * 4 * H, 4 * H, u, 0, p.dh, H);
     if (++p.gathered == r->stretch) mr_rnn_gather(be, r, &p, 4);
   }
   mr_rnn_gather(be, r, &p, 4);
@@ -142,12 +144,13 @@ static void backward_part(mr_backend *be, const mr_call *c, const mr_rnn *r, mr_
 mr_status lstm_seq_bwd_cpu(mr_backend *be, const mr_call *c)
 {
   const mr_rnn r = mr_rnn_sizes(&c->in[0].shape, 4, be->threads);
+  const mr_rnn_side u = mr_rnn_right(be, &r, MR_IN(c, 1), 0, 4, true, c->work);
   /* The cells' gradients stand behind the parts' own memory. */
   mr_real *dc = (mr_real *)c->work + mr_rnn_work_back(&r, 1) / sizeof(mr_real);
   MR_PARALLEL(be, MR_WORTH(r.B * r.T * r.H))
   for (int part = mr_tid(); part < r.parts; part += mr_team()) {
     const mr_rnn_back p = mr_rnn_begin(&r, c, part, 1, 1, -1);
-    backward_part(be, c, &r, p, dc + p.from * r.H);
+    backward_part(be, c, &r, &u, p, dc + p.from * r.H);
   }
   mr_rnn_add_parts(&r, c, 1, 1, -1);
   return MR_OK;

@@ -1,10 +1,13 @@
 /* rnn_steps.c — sizes, working memory and dU products of the recurrent cells on the CPU.
  * SPDX-License-Identifier: MIT */
 #include <string.h>
+#include "panel.h"
 #include "rnn_steps.h"
 
 /* Rows that make the products for dU efficient while their blocks stay in the cache. */
 enum { GATHER_ROWS = 512 };
+/* Rows, of all steps and sequences, from which packing U pays. */
+enum { PACK_ROWS = 16 };
 
 mr_rnn mr_rnn_sizes(const mr_shape *xw, int64_t gates, int threads)
 {
@@ -14,6 +17,7 @@ mr_rnn mr_rnn_sizes(const mr_shape *xw, int64_t gates, int threads)
   r.rows = (r.B + r.parts - 1) / r.parts;
   r.stretch = (GATHER_ROWS + r.rows - 1) / r.rows;
   if (r.stretch > r.T) r.stretch = r.T;
+  r.packs = r.B * r.T >= PACK_ROWS && mr_panel_pays(r.B, true, r.H, r.G * r.H);
   return r;
 }
 
@@ -41,10 +45,32 @@ mr_status mr_rnn_infer(const char *name, const mr_view *in, int32_t n_in, int64_
   return MR_OK;
 }
 
-void mr_rnn_product(mr_backend *be, int64_t m, int64_t n, int64_t k, const mr_real *a, int64_t lda,
-                    const mr_real *b, bool trans_b, mr_real beta, mr_real *c, int64_t ldc)
+int64_t mr_rnn_panel_reals(const mr_rnn *r)
 {
-  const mr_gemm g = {m, n, k, false, trans_b, 1, beta, a, lda, b, trans_b ? k : n, c, ldc};
+  /* Forward has k = H and up to GH columns, backward H columns and k up to GH. */
+  return r->packs ? r->G * mr_panel_reals(r->H, r->H) : 0;
+}
+
+mr_rnn_side mr_rnn_right(mr_backend *be, const mr_rnn *r, const mr_real *u, int64_t g0, int64_t g1,
+                         bool back, mr_real *panels)
+{
+  const int64_t H = r->H, rows = (g1 - g0) * H;
+  mr_rnn_side s = {back ? rows : H, back ? H : rows, u + g0 * H * H, !back, r->packs};
+  s.packed = s.packed && mr_panel_pays(r->B, s.trans, s.k, s.n);
+  if (!s.packed) return s;
+  panels += g0 * mr_panel_reals(H, H);
+  mr_panel_pack(be, s.b, H, s.trans, s.k, s.n, panels);
+  s.b = panels;
+  s.trans = false;
+  return s;
+}
+
+void mr_rnn_product(mr_backend *be, int64_t m, const mr_real *a, int64_t lda, const mr_rnn_side *b,
+                    mr_real beta, mr_real *c, int64_t ldc)
+{
+  const mr_gemm g = {
+      m, b->n, b->k,     false, b->trans, 1, beta, a, lda, b->b, b->trans ? b->k : b->n,
+      c, ldc,  b->packed};
   mr_cpu_gemm(be, &g);
 }
 
@@ -73,13 +99,13 @@ static int64_t part_reals(const mr_rnn *r, int blocks)
 
 size_t mr_rnn_work_back(const mr_rnn *r, int blocks)
 {
-  return (size_t)(r->parts * part_reals(r, blocks)) * sizeof(mr_real);
+  return (size_t)(mr_rnn_panel_reals(r) + r->parts * part_reals(r, blocks)) * sizeof(mr_real);
 }
 
 mr_rnn_back mr_rnn_part(const mr_rnn *r, const mr_call *c, int part, int blocks, int u, int b)
 {
   const int64_t GH = r->G * r->H, block = r->stretch * r->rows;
-  mr_real *w = (mr_real *)c->work + part * part_reals(r, blocks);
+  mr_real *w = (mr_real *)c->work + mr_rnn_panel_reals(r) + part * part_reals(r, blocks);
   int64_t to;
   mr_rnn_back p;
   memset(&p, 0, sizeof p);

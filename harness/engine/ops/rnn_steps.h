@@ -12,6 +12,7 @@ typedef struct mr_rnn {
   int parts;       /* threads that share the sequences                                */
   int64_t rows;    /* sequences of the largest part                                   */
   int64_t stretch; /* steps gathered before their products with h are added to dU     */
+  bool packs;      /* U may be packed once per call; no matter how many threads       */
 } mr_rnn;
 
 mr_rnn mr_rnn_sizes(const mr_shape *xw, int64_t gates, int threads);
@@ -19,9 +20,22 @@ mr_rnn mr_rnn_sizes(const mr_shape *xw, int64_t gates, int threads);
 MR_MUST mr_status mr_rnn_infer(const char *name, const mr_view *in, int32_t n_in, int64_t gates,
                                int first_state);
 
-/* C[m,n] = beta C + A op(B), all rows dense. */
-void mr_rnn_product(mr_backend *be, int64_t m, int64_t n, int64_t k, const mr_real *a, int64_t lda,
-                    const mr_real *b, bool trans_b, mr_real beta, mr_real *c, int64_t ldc);
+/* Some gates of U as the right side [k,n] of every step's product: U itself or panels of it. */
+typedef struct mr_rnn_side {
+  int64_t k, n;
+  const mr_real *b;
+  bool trans, packed;
+} mr_rnn_side;
+
+/* Reals for the panels of all gates, at the start of working memory. */
+int64_t mr_rnn_panel_reals(const mr_rnn *r);
+/* Gates [g0,g1) of u, forward (h U^T) or backward (dgate U), packed into their place in `panels`
+ * where r->packs. Outside parallel regions. */
+mr_rnn_side mr_rnn_right(mr_backend *be, const mr_rnn *r, const mr_real *u, int64_t g0, int64_t g1,
+                         bool back, mr_real *panels);
+/* C[m,n] = beta C + A op(B); rows of A and C lie lda and ldc apart. */
+void mr_rnn_product(mr_backend *be, int64_t m, const mr_real *a, int64_t lda, const mr_rnn_side *b,
+                    mr_real beta, mr_real *c, int64_t ldc);
 
 /* State `input` of sequences from .. from + n - 1 into h [n,H]; zeros when it was not given. */
 void mr_rnn_load_state(const mr_call *c, int input, int64_t from, int64_t n, int64_t H, mr_real *h);
