@@ -44,7 +44,7 @@ static inline __attribute__((always_inline)) void multiply(const tile *t, int ro
   }
   for (int i = 0; i < rows; i++, c += ldc)
     for (int q = 0; q < wide; q++) {
-      vector *to = (vector *)(c + q * LANES);
+      vector *to = (vector *)(c + (ptrdiff_t)q * LANES);
       if (add) sum[i][q] += *to;
       *to = sum[i][q];
     }
