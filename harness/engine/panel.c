@@ -98,7 +98,7 @@ static const tile_fn broad[FEW] = {
 /* A tile that reaches beyond the last of n < LANES columns, by way of a whole one. */
 static void cut(const tile *t, int64_t rows, int64_t n)
 {
-  mr_real whole[ROWS * LANES];
+  mr_real whole[ROWS * LANES] = {0};
   tile w = *t;
   w.c = whole, w.ldc = LANES, w.add = false;
   narrow[rows - 1][0](&w);
