@@ -14,6 +14,7 @@ MR_C_BEGIN
   STR(model, "mingru", "model or baseline, see minrnn list")                                       \
   WORD(device, "cpu", "cpu|cuda", "where to run")                                                  \
   WORD(math, "f32", "f32|tf32|bf16", "input precision of matrix products, f32 accumulate")         \
+  INT(graph, 1, 0, 1, "on CUDA, replay each training step as one graph; 0: launch op by op")       \
   INT(threads, 0, 0, 4096, "CPU threads for products and kernels alike; 0: all cores")             \
   INT(batch, 64, 1, 1 << 20, "B, sequences per optimizer step")                                    \
   INT(accum, 1, 1, 1 << 16, "micro-batches per optimizer step; divides batch")                     \
