@@ -9,7 +9,7 @@ MODELS ?= mingru,minlstm,gru,lstm
 export SETUP BUILD JOBS
 export MINRNN := $(abspath $(BUILD))/minrnn
 
-.PHONY: build program configure help deps reproduce figures test check bench peers-check bundle clean
+.PHONY: build program configure help deps reproduce figures test check bench peers peers-check bundle clean
 
 build: configure ## compile the program and the tests (what plain `make` does)
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -57,6 +57,15 @@ else
 	@scripts/setup.sh --peers --check >/dev/null 2>&1 || scripts/setup.sh --peers
 endif
 	@scripts/peers/check_all.py
+
+PEERS ?=
+peers: program ## time the mixers beside PyTorch's, PEERS='--batch=.. --length=..' (python3-torch)
+ifeq ($(SETUP),0)
+	@scripts/setup.sh --peers --check
+else
+	@scripts/setup.sh --peers --check >/dev/null 2>&1 || scripts/setup.sh --peers
+endif
+	@scripts/peers/time_all.py --out=results/runs/peers/$(shell uname -m).tsv $(PEERS)
 
 bundle: deps ## pack program, libraries, experiments and plots into dist/
 	@scripts/bundle.sh $(BUILD)/bundle

@@ -1,0 +1,196 @@
+#!/usr/bin/python3
+# time_all.py — times one mixer of this program and the same one in PyTorch, turn by turn: forward and
+# backward, gradients of input and parameters included. What `make peers` runs.
+#   time_all.py [--batch=64] [--length=512] [--width=128] [--device=cpu|cuda] [--math=f32|tf32]
+#               [--threads=N] [--rounds=5] [--samples=3] [--forms=PART,...] [--out=FILE.tsv]
+# A PyTorch form must first agree with its plain recurrence. The program is $MINRNN, or
+# build/minrnn; it needs Debian's python3-torch, or any other PyTorch of this interpreter.
+# Exit codes: 0 all timed, 1 a form disagrees or the program fails, 2 wrong use.
+# SPDX-License-Identifier: MIT
+import argparse
+import json
+import os
+import platform
+import shlex
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+MINRNN = os.environ.get("MINRNN", os.path.join(ROOT, "build", "minrnn"))
+
+try:
+    import torch
+    from torch_forms import FORMS
+except ImportError as error:
+    print(f"time_all.py: {error}; install it with scripts/setup.sh --peers", file=sys.stderr)
+    sys.exit(2)
+
+# Largest difference between a form and its plain recurrence, in parts of the largest output.
+TOLERANCE = {"f32": 2e-4, "tf32": 2e-2}
+COLUMNS = ("form model ours_ms ours_p10_ms ours_p90_ms torch_ms torch_p10_ms torch_p90_ms ratio "
+           "batch length width device math threads samples torch").split()
+
+
+def fail(code, words):
+    print(f"time_all.py: {words}", file=sys.stderr)
+    sys.exit(code)
+
+
+def quantile(values, share):
+    ordered = sorted(values)
+    at = share * (len(ordered) - 1)
+    low = int(at)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (at - low) * (ordered[high] - ordered[low])
+
+
+class Peer:
+    """One PyTorch form with its input, gradient and times in ms."""
+
+    def __init__(self, name, args):
+        self.name, self.args, self.times = name, args, []
+        self.ours, make, self.compiled = FORMS[name]
+        torch.manual_seed(1)
+        shape = (args.batch, args.length, args.width)
+        self.module = make(args.width).to(args.device)
+        self.x = torch.randn(shape, device=args.device, requires_grad=True)
+        self.dy = torch.randn(shape, device=args.device)
+        self.run = torch.compile(self.module) if self.compiled else self.module
+
+    def wait(self):
+        if self.args.device == "cuda":
+            torch.cuda.synchronize()
+
+    def check(self):
+        """Ends the program when the form is not what it says it is."""
+        few = self.x[:2].detach()
+        with torch.no_grad():
+            got, want = self.module(few), self.module.plain(few)
+        off = float((got - want).abs().max() / want.abs().max())
+        if not off <= TOLERANCE[self.args.math]:
+            fail(1, f"{self.name} differs from its plain recurrence by {off:.2g} of the largest "
+                    f"output; allowed: {TOLERANCE[self.args.math]:g}")
+
+    def once(self):
+        self.x.grad = None
+        self.module.zero_grad(set_to_none=True)
+        self.wait()
+        start = time.perf_counter()
+        self.run(self.x).backward(self.dy)
+        self.wait()
+        return 1e3 * (time.perf_counter() - start)
+
+    def take_turn(self):
+        self.once()
+        self.times += [self.once() for _ in range(self.args.samples)]
+
+
+class Ours:
+    """The same mixers in this program: one process a round, all models in it by turns."""
+
+    def __init__(self, models, args):
+        self.times = {model: [] for model in models}
+        self.command = [MINRNN, "bench", f"--model={','.join(models)}", f"--batch={args.batch}",
+                        f"--length={args.length}", f"--width={args.width}", "--layers=1",
+                        "--h0=zero", f"--samples={args.samples}", f"--device={args.device}",
+                        f"--math={args.math}", f"--threads={args.threads}", "--json"]
+
+    def take_turn(self):
+        done = subprocess.run(self.command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            fail(1, f"{shlex.join(self.command)} fails: {done.stderr.strip()}")
+        for line in done.stdout.splitlines():
+            row = json.loads(line)
+            self.times[row["model"]].append(row["mixer_fwd_ms"] + row["mixer_bwd_ms"])
+
+
+def settings(argv):
+    parser = argparse.ArgumentParser(description="Times mixers beside PyTorch's, turn by turn.")
+    for name, value in (("batch", 64), ("length", 512), ("width", 128), ("rounds", 5),
+                        ("samples", 3), ("threads", len(os.sched_getaffinity(0)))):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--math", choices=("f32", "tf32"), default="f32")
+    parser.add_argument("--forms", default="", help="parts of names, by comma; default: all")
+    parser.add_argument("--out", default="", help="also write the table to this file")
+    args = parser.parse_args(argv)
+    for name in ("batch", "length", "width", "rounds", "samples", "threads"):
+        if getattr(args, name) < 1:
+            fail(2, f"{name} is {getattr(args, name)}; allowed: 1 and more")
+    if args.device == "cuda" and not torch.cuda.is_available():
+        fail(2, "device is cuda, but this PyTorch finds no GPU")
+    return args
+
+
+def chosen(args):
+    parts = [part for part in args.forms.split(",") if part]
+    names = [name for name in FORMS if not parts or any(part in name for part in parts)]
+    # Compilation wants a compiler that may not be there on a CPU machine: only on demand.
+    plain = [n for n in names if not FORMS[n][2] or args.device == "cuda" or parts]
+    names = [n for n in plain if not FORMS[n][2] or hasattr(torch, "compile")]
+    if not names:
+        fail(2, f"forms is {args.forms}; allowed: parts of {', '.join(FORMS)}")
+    return names
+
+
+def machine(args):
+    text = platform.machine()
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as f:
+            text = next((line.split(":", 1)[1].strip() for line in f if "model name" in line), text)
+    except OSError:
+        pass
+    if args.device == "cuda":
+        text = f"{torch.cuda.get_device_name()}, {text}"
+    return text
+
+
+def row_of(peer, ours, args):
+    mine, theirs = statistics.median(ours), statistics.median(peer.times)
+    cells = [peer.name, peer.ours]
+    for middle, values in ((mine, ours), (theirs, peer.times)):
+        cells += [f"{x:.4g}" for x in (middle, quantile(values, 0.1), quantile(values, 0.9))]
+    return cells + [f"{theirs / mine:.2f}", args.batch, args.length, args.width, args.device,
+                    args.math, args.threads, len(peer.times), torch.__version__]
+
+
+def write(path, lines):
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    part = path + ".part"
+    with open(part, "w", encoding="utf-8") as f:
+        f.write("\n".join(lines) + "\n")
+    os.replace(part, path)
+
+
+def main():
+    args = settings(sys.argv[1:])
+    torch.set_num_threads(args.threads)
+    torch.backends.cuda.matmul.allow_tf32 = args.math == "tf32"
+    torch.backends.cudnn.allow_tf32 = args.math == "tf32"
+    peers = [Peer(name, args) for name in chosen(args)]
+    for peer in peers:
+        peer.check()
+    ours = Ours(sorted({peer.ours for peer in peers}), args)
+    for _ in range(args.rounds):
+        ours.take_turn()
+        for peer in peers:
+            peer.take_turn()
+    rows = [row_of(peer, ours.times[peer.ours], args) for peer in peers]
+    command = shlex.join(["scripts/peers/time_all.py", *sys.argv[1:]])
+    lines = [f"# Mixers here and in PyTorch {torch.__version__}, forward + backward, turn by turn; "
+             "ratio = torch / ours.", f"# command: {command}", f"# machine: {machine(args)}",
+             "\t".join(COLUMNS)]
+    lines += ["\t".join(map(str, row)) for row in rows]
+    if args.out:
+        write(args.out, lines)
+    print(f"{'PyTorch form':28} {'here':12} {'PyTorch ms':>11} {'here ms':>9} {'ratio':>7}")
+    for row in rows:
+        print(f"{row[0]:28} {row[1]:12} {row[5]:>11} {row[2]:>9} {row[8]:>7}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
