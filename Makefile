@@ -9,7 +9,7 @@ MODELS ?= mingru,minlstm,gru,lstm
 export SETUP BUILD JOBS
 export MINRNN := $(abspath $(BUILD))/minrnn
 
-.PHONY: build program configure help deps reproduce figures test check bench peers peers-check bundle clean
+.PHONY: build program configure help deps reproduce figures report test check bench peers peers-check bundle clean
 
 build: configure ## compile the program and the tests (what plain `make` does)
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -32,11 +32,14 @@ help: ## show this list
 	@echo "  CMAKE_ARGS='-D...'        options of CMake, e.g. -DMR_MARCH=x86-64-v3"
 	@echo "  JOBS=N                    parallel jobs (default: all cores)"
 
-reproduce: program ## run the experiments of PROFILE, skip finished ones, draw the figures
+reproduce: program ## run the experiments of PROFILE, skip finished ones, draw the figures, write the report
 	@scripts/reproduce.sh $(PROFILE)
 
 figures: program ## draw the figures from the runs that exist
 	@scripts/figures.sh $(PROFILE)
+
+report: figures ## write results/report/index.html about the runs that exist
+	@scripts/report.sh $(PROFILE)
 
 test: build ## run every test; the closing line of CTest comes last
 	@cd $(BUILD) && rm -f ctest.xml; ctest --output-on-failure --no-label-summary --no-tests=error \

@@ -13,6 +13,7 @@ faster = data."/inference_faster.tsv"
 shown = line_of(data."/inference_models.txt")
 
 stats by_context using (column("context")) name "T" nooutput
+stats by_context using (column("state_kib")) name "S" nooutput
 stats by_batch using (column("batch")) name "B" nooutput
 stats faster using (column("percent")) name "F" nooutput
 of(m, value) = strcol("model") eq m ? value : NaN
@@ -45,12 +46,14 @@ unset label
 unset key
 set lmargin at screen 0.58
 set rmargin at screen 0.975
+set yrange [0.5 * S_min:2 * S_max]
 set label 4 "state of one sequence, KiB" at graph 0, 1.06 left font ",10"
 plot for [m in shown] by_context using (column("context")):(of(m, column("state_kib"))) \
   with linespoints linewidth 1.8 dashtype dash_of(m) pointtype point_of(m) pointsize 0.9 \
   linecolor rgb colour_of(m) notitle
 
 unset label
+set yrange [*:*]
 set tmargin at screen 0.40
 set bmargin at screen 0.14
 set lmargin at screen 0.08

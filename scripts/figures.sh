@@ -34,18 +34,29 @@ if [ -z "$profile" ]; then
 fi
 runs=$results/runs/$profile
 files=("$runs"/*.h5)
+cells=("$runs"/*/*.h5) # timings, a folder per experiment
 shopt -u nullglob
-if [ ${#files[@]} -eq 0 ]; then
+if [ $((${#files[@]} + ${#cells[@]})) -eq 0 ]; then
   die "no finished run (*.h5) in $runs, so there is nothing to draw; make reproduce PROFILE=$profile makes them"
 fi
 [ -x "$minrnn" ] || die "the program $minrnn is missing; make build makes it"
 command -v gnuplot > /dev/null || die "gnuplot is missing; Debian's package is gnuplot-nox"
 
 mkdir -p "$data"
-rm -f "$data"/*.tsv "$data"/*.txt "$figures"/{selective_copy_*,shakespeare}.{png,svg}
-# A file that cannot be read is named by minrnn and left out.
-"$minrnn" table summary "${files[@]}" --format=tsv > "$data/summary.tsv" || true
-"$minrnn" table eval "${files[@]}" --format=tsv > "$data/eval.tsv" || true
+rm -f "$data"/*.tsv "$data"/*.txt "$figures"/{selective_copy_*,shakespeare,efficiency_*,inference,roofline}.{png,svg}
+echo "$profile" > "$data/profile.txt"
+# What the program tells of files as a table; a file that it cannot read it names and leaves out.
+tell() # TABLE FILE...
+{
+  local table=$1
+  shift
+  if [ $# -gt 0 ]; then "$minrnn" table "$table" "$@" --format=tsv > "$data/$table.tsv" || true; fi
+  [ -e "$data/$table.tsv" ] || : > "$data/$table.tsv"
+}
+tell summary "${files[@]}"
+tell eval "${files[@]}"
+tell cells "${cells[@]}"
+tell ops "${cells[@]}"
 
 # Tables for the figures of one task; prints the number of runs in them, nothing when there is none.
 shape() # SCRIPT FILE...
@@ -56,21 +67,27 @@ shape() # SCRIPT FILE...
 }
 copies=$(shape figures.awk "$data/summary.tsv" "$data/eval.tsv" "$paper/selective_copy_models.tsv")
 texts=$(shape figures_shakespeare.awk "$data/summary.tsv" "$data/eval.tsv")
-[ -n "$copies$texts" ] ||
-  die "no run in $runs is a complete one of selective_copy or shakespeare; see minrnn table summary $runs/*.h5"
+widths=$(shape figures_efficiency.awk "$data/cells.tsv" "$paper/efficiency.tsv")
+answers=$(shape figures_inference.awk "$data/cells.tsv" "$paper/inference.tsv")
+points=$(shape figures_roofline.awk "$data/cells.tsv" "$data/ops.tsv")
+[ -n "$copies$texts$widths$answers$points" ] ||
+  die "nothing in $runs is complete, so there is nothing to draw; see minrnn table summary $runs/*.h5"
 
 # The size and letters of a figure are those of the terminal; the scripts know neither.
-draw() # NAME WIDTH HEIGHT
+draw() # NAME WIDTH HEIGHT [SCRIPT SETTING]
 {
-  local png svg vars
+  local png svg vars script=$root/plots/fig_${4:-$1}.gp
   png="set terminal pngcairo size $((2 * $2)),$((2 * $3)) font 'DejaVu Sans,11' fontscale 2 linewidth 2 pointscale 2 background '#ffffff'"
   svg="set terminal svg size $2,$3 font 'DejaVu Sans,12' background '#ffffff' dynamic"
-  vars="data = '$data'; paper = '$paper'; plots = '$root/plots'"
-  gnuplot -e "$vars; $png; set output '$figures/$1.png'" "$root/plots/fig_$1.gp"
-  gnuplot -e "$vars; $svg; set output '$figures/$1.svg'" "$root/plots/fig_$1.gp"
+  vars="data = '$data'; paper = '$paper'; plots = '$root/plots'; ${5:-}"
+  gnuplot -e "$vars; $png; set output '$figures/$1.png'" "$script"
+  gnuplot -e "$vars; $svg; set output '$figures/$1.svg'" "$script"
   echo "figures: $figures/$1.png and .svg"
 }
 
+for width in $widths; do draw "efficiency_$width" 1100 560 efficiency "width = '$width'"; done
+[ -z "$answers" ] || draw inference 960 720
+[ -z "$points" ] || draw roofline 960 580
 if [ -n "$copies" ]; then
   bars=$(awk 'END { print NR - 1 }' "$data/models.tsv")
   draw selective_copy_curves 960 480

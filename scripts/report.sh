@@ -86,8 +86,16 @@ claims()
 {
   echo "## Claims of the paper"
   echo
-  # What could not be judged is in the table too; a verdict is never made up here.
-  "$minrnn" verify --runs="$runs" --markdown || echo "The claims could not be judged: see the messages of the run."
+  # What could not be judged is told too; no verdict is made up here.
+  "$minrnn" verify --claims="$root/results/paper/claims.tsv" --runs="$runs" --tsv > "$scratch/claims.tsv" || echo "Some run files could not be read: see the messages of the run."
+  awk -F'\t' 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+    { if (!($at["verdict"] in n)) order[++kinds] = $at["verdict"]; n[$at["verdict"]]++; all++ }
+    END {
+      printf "%d claims:", all
+      for (k = 1; k <= kinds; k++) printf "%s **%d** %s", (k > 1 ? "," : ""), n[order[k]], order[k]
+      print ".\n"
+    }' "$scratch/claims.tsv"
+  "$minrnn" verify --claims="$root/results/paper/claims.tsv" --runs="$runs" --markdown 2> /dev/null || true
   echo
 }
 
@@ -100,15 +108,16 @@ speed()
     [ -e "$f" ] && names+=("$(basename "$f" .svg)")
   done
   for f in "${names[@]}"; do
-    figure "$f" "Training step over sequence length: time, speed-up, memory; the paper's points in grey (${f#efficiency_})"
+    figure "$f" "Training step over sequence length: time, speed-up, memory; the paper's points as crosses; width ${f#efficiency_}"
   done
   figure inference "Inference: reading a context, and time per further token"
   figure roofline "Share of the machine's measured rates that each op reaches"
-  if [ -s "$data/crossover.md" ]; then
-    echo "### Shortest length from which a parallel model is faster"
+  "$minrnn" crossover --runs="$runs" --format=tsv > "$scratch/crossover.tsv" 2> /dev/null || true
+  if [ "$(wc -l < "$scratch/crossover.tsv")" -gt 1 ]; then
+    echo "### Length from which on a parallel model is faster"
     echo
-    cat "$data/crossover.md"
-    echo
+    table "$scratch/crossover.tsv" "model=model" "over=over" "width=width" "batch=batch" "device=device" "math=math" "mode=mode" \
+      "outcome=faster from" "ratio_shortest=ratio at the shortest" "ratio_longest=at the longest"
   fi
   local peers
   for peers in "$results"/runs/peers/*.tsv; do
@@ -173,7 +182,7 @@ machine()
     }
     END {
       printf "| |"
-      for (k = 1; k <= n; k++) printf " %s |", n > 1 ? "machine " k : "value"
+      for (k = 1; k <= n; k++) printf " %s |", (n > 1 ? "machine " k : "value")
       printf "\n| --- |"
       for (k = 1; k <= n; k++) printf " --- |"
       printf "\n"
@@ -228,14 +237,16 @@ commands()
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 62rem; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.7rem; line-height: 1.2; }
 h2 { margin-top: 2.5rem; border-bottom: 1px solid #ddd; }
-img { display: block; width: 100%; height: auto; margin: 1.5rem 0 0.3rem; }
-table { display: block; overflow-x: auto; border-collapse: collapse; font-size: 0.85rem; }
+p { overflow-x: auto; overflow-wrap: anywhere; }
+img { display: block; width: 100%; min-width: 38rem; height: auto; margin: 1.5rem 0 0.3rem; }
+table { display: block; max-width: 100%; overflow-x: auto; border-collapse: collapse; font-size: 0.85rem; }
 th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid #e3e3e3; text-align: left; vertical-align: top; }
 th { background: #f6f6f6; }
 pre { overflow-x: auto; background: #f6f6f6; padding: 0.8rem; font-size: 0.8rem; }
 em { color: #555; }
 @media print {
   body { max-width: none; font-size: 11px; }
+  img { min-width: 0; }
   table { display: table; font-size: 8px; width: 100%; }
   td { overflow-wrap: anywhere; }
   pre { white-space: pre-wrap; }

@@ -4,16 +4,21 @@
 #   scripts/reproduce.sh [PROFILE]
 #
 # PROFILE is smoke, cpu (the default) or paper: a file scripts/experiments/profile_<PROFILE>.txt with one
-# run per line, the arguments of `minrnn train`: an experiment file beside it, then --key=value.
+# run per line, the arguments of `minrnn train`: an experiment file beside it, then --key=value. A line
+# that starts with another command of minrnn, such as bench, measures: it has the machine to itself and
+# writes a file per cell into a folder named after the experiment file, where finished cells are kept.
 # Finished runs are left as they are, interrupted ones resumed; where minrnn refuses either, because the
-# settings or the number of threads are others now, the run is started again, and this is said. After a failed run the others go on; the
-# failed ones are named at the end, and the exit code is 1. A text that the profile needs is fetched; where
-# that cannot be, runs on it are SKIPPED, which is no failure. Environment:
+# settings or the number of threads are others now, the run is started again, and this is said. After a
+# failed run the others go on; the failed ones are named at the end, and the exit code is 1 (3 when the time
+# was over before the end). A text that the profile needs is fetched; where that cannot be, runs on it are
+# SKIPPED, which is no failure. Environment:
 #   MINRNN    the program, default build/minrnn
 #   RESULTS   folder of runs/ and figures/, default results
 #   PARALLEL  runs side by side; with more than one, each has one thread. Default: one per core for smoke
 #             and cpu, whose small runs gain little from a second thread, and 1 for other profiles
 #   FORCE=1   run again what is finished
+#   LIMIT     seconds after which runs are stopped and no other is started; the same command goes on with
+#             them. For machines that are to be had for a while only
 #   MINRNN_DATA  folder of the text, default data/ in the checkout
 set -uo pipefail
 export LC_ALL=C.UTF-8
@@ -43,10 +48,22 @@ case $parallel in
   '' | *[!0-9]* | 0) refuse "PARALLEL=$parallel is not a number of runs, 1 or more" ;;
 esac
 
-# A run is named after its line: "x.cfg --model=gru --layers=2" is x-gru-layers2.
+limit=${LIMIT:-0}
+case $limit in
+  '' | *[!0-9]*) refuse "LIMIT=$limit is not a number of seconds, 0 (none) or more" ;;
+esac
+
+# Does this line measure, instead of training?
+measures() { [[ $1 != *.cfg ]]; }
+
+# A run is named after its line: "x.cfg --model=gru --layers=2" is x-gru-layers2; "bench x.cfg ..." is x.
 name_of()
 {
   local word name
+  if measures "$1"; then
+    basename "$2" .cfg
+    return
+  fi
   name=$(basename "$1" .cfg)
   shift
   for word in "$@"; do
@@ -108,6 +125,16 @@ mode_of()
   fi
 }
 
+# Puts what keeps a command within the limit into `within`; false when the time is over.
+take_time()
+{
+  within=()
+  [ "$limit" -gt 0 ] || return 0
+  local rest=$((limit - (SECONDS - started)))
+  [ "$rest" -gt 0 ] || return 1
+  within=(timeout --signal=TERM --kill-after=60 "$rest")
+}
+
 # Starts run $1; its standard error and exit code are minrnn's.
 train()
 {
@@ -117,11 +144,22 @@ train()
   words+=("--out=$runs/${names[$1]}.h5" ${modes[$1]:+"${modes[$1]}"})
   [ "$parallel" -eq 1 ] || words+=(--threads=1 --quiet)
   if [ "$parallel" -eq 1 ]; then
-    "$minrnn" train "${words[@]}"
+    "${within[@]}" "$minrnn" train "${words[@]}"
   else
-    "$minrnn" train "${words[@]}" &
+    "${within[@]}" "$minrnn" train "${words[@]}" &
     run_of[$!]=$1
   fi
+}
+
+# Measures line $1; its standard error and exit code are minrnn's.
+measure()
+{
+  local words
+  read -ra words <<< "${lines[$1]}"
+  words[1]=$experiments/${words[1]}
+  words+=("--out=$runs/${names[$1]}")
+  [ "${FORCE:-0}" = 0 ] || words+=(--force)
+  "${within[@]}" "$minrnn" "${words[@]}"
 }
 
 # True when exit code $2 of run $1 says that it cannot be resumed; it is to be started again then.
@@ -145,8 +183,11 @@ await_one()
   i=${run_of[pid]}
   unset "run_of[pid]"
   if refused_to_resume "$i" "$code"; then
-    train "$i"
-    return
+    if take_time; then
+      train "$i"
+      return
+    fi
+    code=124
   fi
   codes[i]=$code
   echo "run $((i + 1)) of $total: ${names[i]} ended with exit code $code"
@@ -158,15 +199,32 @@ run_of=()
 for i in "${!lines[@]}"; do
   read -ra words <<< "${lines[$i]}"
   names[i]=$(name_of "${words[@]}")
+  if measures "${words[0]}"; then
+    while [ ${#run_of[@]} -gt 0 ]; do await_one; done
+  elif [ "$parallel" -gt 1 ]; then
+    while [ ${#run_of[@]} -ge "$parallel" ]; do await_one; done
+  fi
+  if ! take_time; then
+    codes[i]=124
+    continue
+  fi
+  if measures "${words[0]}"; then
+    echo "run $((i + 1)) of $total: ${words[0]} ${names[i]}"
+    measure "$i"
+    codes[i]=$?
+    continue
+  fi
   modes[i]=$(mode_of "$runs/${names[$i]}.h5")
-  [ "$parallel" -eq 1 ] || while [ $((i - ${#codes[@]})) -ge "$parallel" ]; do await_one; done
   echo "run $((i + 1)) of $total: ${names[$i]}"
   train "$i"
   code=$?
   [ "$parallel" -eq 1 ] || continue
   if refused_to_resume "$i" "$code"; then
-    train "$i"
-    code=$?
+    code=124
+    if take_time; then
+      train "$i"
+      code=$?
+    fi
   fi
   codes[i]=$code
 done
@@ -174,15 +232,20 @@ while [ ${#codes[@]} -lt "$total" ]; do await_one; done
 
 failed=()
 skipped=()
+left=()
 for i in "${!names[@]}"; do
-  if [ "${codes[$i]}" != 0 ]; then
+  if [ "$limit" -gt 0 ] && [ "${codes[$i]}" = 124 ]; then
+    left+=("${names[$i]}")
+  elif [ "${codes[$i]}" != 0 ]; then
     failed+=("${names[$i]}")
+  elif measures "${lines[$i]%% *}"; then
+    continue # its skipped cells are in its own table
   elif [ "$(status_of "$runs/${names[$i]}.h5")" = skipped ]; then
     skipped+=("${names[$i]}")
   fi
 done
 
-complete=$((total - ${#failed[@]} - ${#skipped[@]}))
+complete=$((total - ${#failed[@]} - ${#skipped[@]} - ${#left[@]}))
 echo "reproduce: $complete of $total runs are complete after $((SECONDS - started)) s, in $runs"
 if [ ${#skipped[@]} -gt 0 ]; then
   printf 'reproduce: SKIPPED: %s\n' "${skipped[@]}"
@@ -190,6 +253,12 @@ if [ ${#skipped[@]} -gt 0 ]; then
 fi
 code=0
 MINRNN=$minrnn RESULTS=$results "$root/scripts/figures.sh" "$profile" || code=1
+MINRNN=$minrnn RESULTS=$results "$root/scripts/report.sh" "$profile" || code=1
+if [ ${#left[@]} -gt 0 ]; then
+  printf 'reproduce: LEFT: %s\n' "${left[@]}"
+  echo "reproduce: the $limit s are over; the same command goes on from here"
+  code=3
+fi
 if [ ${#failed[@]} -gt 0 ]; then
   printf 'reproduce: failed: %s\n' "${failed[@]}" >&2
   code=1

@@ -21,7 +21,8 @@ cat > "$tmp/scripts/figures.sh" << 'EOF'
 #!/bin/sh
 echo "drawing $1"
 EOF
-chmod +x "$tmp/scripts/figures.sh"
+sed 's/drawing/reporting/' "$tmp/scripts/figures.sh" > "$tmp/scripts/report.sh"
+chmod +x "$tmp/scripts/figures.sh" "$tmp/scripts/report.sh"
 cat > "$tmp/scripts/experiments/profile_three.txt" << 'EOF'
 # a comment, and an empty line
 
@@ -54,6 +55,7 @@ for parallel in 1 2; do
   grep -q 'run 3 of 3: a-lstm-a.keyx_y' <<< "$said" || fail "no progress: $said"
   grep -q '2 of 3 runs are complete' <<< "$said" || fail "no count: $said"
   grep -q 'drawing three' <<< "$said" || fail "no figures: $said"
+  grep -q 'reporting three' <<< "$said" || fail "no report: $said"
   [ -e "$RESULTS/runs/three/a-gru-layers2.h5" ] || fail "no run file: $(ls "$RESULTS/runs/three")"
 done
 [ "$(grep -c -- '--threads=1' "$tmp/calls")" = 3 ] || fail "runs side by side take more than one thread"
@@ -125,6 +127,39 @@ rm "$tmp/asked"
 "$tmp/scripts/reproduce.sh" three > /dev/null 2>&1 || fail "exit code $? instead of 0"
 [ ! -e "$tmp/asked" ] || fail "a text that is there is asked for"
 
+echo "a line with another command measures alone, into a folder of its own"
+cat > "$tmp/scripts/experiments/profile_times.txt" << 'EOF'
+a.cfg --model=gru
+bench e.cfg --model=gru,lstm --length=1,2
+a.cfg --model=lstm
+EOF
+rm -f "$tmp/calls"
+said=$(PARALLEL=2 "$tmp/scripts/reproduce.sh" times 2>&1) || fail "exit code $? instead of 0: $said"
+grep -q ' 3 of 3 runs are complete' <<< "$said" || fail "wrong count: $said"
+grep -q "^bench $tmp/scripts/experiments/e.cfg --model=gru,lstm --length=1,2 --out=$RESULTS/runs/times/e\$" "$tmp/calls" ||
+  fail "the measurement was not started as it should: $(grep ^bench "$tmp/calls")"
+grep -v '^table' "$tmp/calls" | sed -n 2p | grep -q ^bench || fail "the measurement did not wait for the run before it"
+
+echo "with LIMIT runs are stopped in time, nothing else is started, and the rest is named"
+cat > "$tmp/scripts/experiments/profile_long.txt" << 'EOF'
+a.cfg --model=gru
+a.cfg --model=slow
+a.cfg --model=lstm
+EOF
+sed -i '2i case "$*" in *--model=slow*) [ -e "$(dirname "$0")/fast" ] || sleep 30 ;; esac' "$MINRNN"
+for parallel in 1 2; do
+  rm -rf "$RESULTS" "$tmp/fast"
+  code=0
+  before=$SECONDS
+  said=$(LIMIT=1 PARALLEL=$parallel "$tmp/scripts/reproduce.sh" long 2>&1) || code=$?
+  [ "$code" = 3 ] || fail "exit code $code instead of 3: $said"
+  [ $((SECONDS - before)) -lt 15 ] || fail "the limit was not kept"
+  grep -q '^reproduce: LEFT: a-slow$' <<< "$said" || fail "the stopped run is not named: $said"
+  touch "$tmp/fast"
+  said=$(LIMIT=60 PARALLEL=$parallel "$tmp/scripts/reproduce.sh" long 2>&1) || fail "exit code $? instead of 0: $said"
+  grep -q ' 3 of 3 runs are complete' <<< "$said" || fail "the same command does not go on: $said"
+done
+
 echo "failing figures are a failure"
 printf '#!/bin/sh\nexit 1\n' > "$tmp/scripts/figures.sh"
 if "$tmp/scripts/reproduce.sh" three > /dev/null 2>&1; then fail "exit code 0 without figures"; fi
@@ -138,12 +173,14 @@ refused() # WORDS OF THE SENTENCE, COMMAND ...
   [ "$code" = 2 ] || fail "exit code $code instead of 2: $said"
   grep -q "$want" <<< "$said" || fail "unclear: $said"
 }
-refused "no profile named 'four'; there are: three" "$tmp/scripts/reproduce.sh" four
+refused "no profile named 'four'; there are: long three times" "$tmp/scripts/reproduce.sh" four
+refused 'LIMIT=soon' env LIMIT=soon "$tmp/scripts/reproduce.sh" three
 refused 'PARALLEL=x' env PARALLEL=x "$tmp/scripts/reproduce.sh" three
 
 echo "the profiles of the project name experiment files that exist, and no run twice"
 for profile in "$root"/scripts/experiments/profile_*.txt; do
-  while read -r file _; do
+  while read -r file second _; do
+    case $file in *.cfg) ;; *) file=$second ;; esac
     [ -f "$root/scripts/experiments/$file" ] || fail "$profile names $file, which is missing"
   done < <(sed 's/#.*//; /^[[:space:]]*$/d' "$profile")
   twice=$(sed 's/#.*//; /^[[:space:]]*$/d' "$profile" | sort | uniq -d)

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# test_report.sh — the report of a few tiny runs: nothing missing in it, nothing outside of it, and a browser
+# (chromium, where it is installed) shows it without an error. SPDX-License-Identifier: MIT
+# labels: unit
+set -euo pipefail
+root=${MINRNN_SOURCE_DIR:-$(cd "$(dirname "$0")/.." && pwd)}
+export MINRNN=${MINRNN:-$root/build/minrnn}
+for tool in gnuplot cmark-gfm; do
+  command -v $tool > /dev/null || { echo "$tool is missing: skipped"; exit 77; }
+done
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+unset PROFILE
+export RESULTS=$tmp/results
+runs=$RESULTS/runs/tiny
+page=$RESULTS/report/index.html
+text=$RESULTS/report/report.md
+
+fail()
+{
+  echo "FAILED: $*" >&2
+  exit 1
+}
+
+if "$root/scripts/report.sh" tiny > "$tmp/out" 2>&1; then fail "a report about nothing"; fi
+grep -q 'make reproduce' "$tmp/out" || fail "unclear: $(cat "$tmp/out")"
+
+small=(--length=8 --selective_copy.data_tokens=2 --width=8 --layers=1 --threads=1)
+for model in mingru gru; do
+  "$MINRNN" train "${small[@]}" --batch=4 --steps=4 --eval_every=2 --eval_batches=1 --model=$model \
+    --out="$runs/copy-$model.h5" --quiet > "$tmp/out" 2>&1 || fail "a tiny run"
+done
+MINRNN_DATA=$tmp/nowhere "$MINRNN" train --task=shakespeare --model=gru --out="$runs/text-gru.h5" --quiet > "$tmp/out" 2>&1 ||
+  fail "a run without its text: $(cat "$tmp/out")"
+"$MINRNN" bench "${small[@]}" --batch=2 --model=mingru,gru,gru_loop --samples=5 --out="$runs/times" > /dev/null 2>&1 || fail "a tiny timing"
+echo "no run file" > "$runs/broken.h5"
+"$root/scripts/figures.sh" tiny > "$tmp/out" 2>&1 || fail "figures: $(cat "$tmp/out")"
+"$root/scripts/report.sh" tiny > "$tmp/out" 2>&1 || fail "report: $(cat "$tmp/out")"
+
+echo "the page holds all figures and links to no other file"
+images=$(grep -o '<img ' "$page" | wc -l)
+[ "$images" = "$(find "$RESULTS/figures" -name '*.svg' | wc -l)" ] || fail "$images images in the page"
+[ "$images" -ge 5 ] || fail "$images images are too few"
+[ "$(grep -o 'src="data:image/svg+xml;base64,[A-Za-z0-9+/=]\{1000,\}"' "$page" | wc -l)" = "$images" ] || fail "an image is not inside"
+grep -oE '(src|href)="[^d][^"]*"' "$page" && fail "the page links to something else"
+tail -n 1 "$page" | grep -q '</html>' || fail "the page is cut off"
+[ "$(grep -c '^<h2' "$page")" = 6 ] || fail "sections: $(grep '^<h2' "$page")"
+
+echo "the text names every run, what is missing and why, the machine and the commands"
+grep -q '^| copy-mingru | selective_copy | mingru | 1 | 8 | 8 |' "$text" || fail "the run is not in the table"
+grep -q '^| text-gru | skipped | .*fetch_data' "$text" || fail "the skipped run: $(grep text-gru "$text")"
+grep -qE '^\| cpu \| .+ \|$' "$text" || fail "no machine"
+grep -q '^minrnn bench ' "$text" || fail "no command of the timing"
+grep -qE '^[0-9]+ claims: \*\*[0-9]+\*\* ' "$text" || fail "no count of the claims"
+while IFS= read -r line; do
+  image=$(sed -E 's/.*\(\.\.(.*)\)$/\1/' <<< "$line")
+  [ -s "$RESULTS$image" ] || fail "$image is missing"
+done < <(grep '^!\[' "$text")
+
+if ! command -v chromium > /dev/null; then
+  echo "ok, but no chromium here to open the page with"
+  exit 0
+fi
+echo "a browser shows it at phone and desk width without a missing image, an error or a page that is too wide"
+sed 's|</body>|<script>document.title = "missing " + [...document.images].filter(i => !i.naturalWidth).length + " of " +\
+  document.images.length + " wide " + (document.documentElement.scrollWidth > innerWidth)</script></body>|' "$page" > "$tmp/page.html"
+for width in 500 1280; do
+  chromium --headless --no-sandbox --disable-gpu --user-data-dir="$tmp/browser" --enable-logging=stderr --window-size=$width,1000 \
+    --virtual-time-budget=5000 --dump-dom "file://$tmp/page.html" > "$tmp/dom" 2> "$tmp/err" || fail "chromium: $(tail -n 3 "$tmp/err")"
+  said=$(grep -o '<title>[^<]*' "$tmp/dom")
+  [ "$said" = "<title>missing 0 of $images wide false" ] || fail "at $width: $said"
+  grep 'CONSOLE' "$tmp/err" && fail "the browser complains"
+done
+echo "ok"
