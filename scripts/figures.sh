@@ -43,14 +43,15 @@ fi
 command -v gnuplot > /dev/null || die "gnuplot is missing; Debian's package is gnuplot-nox"
 
 mkdir -p "$data"
-rm -f "$data"/*.tsv "$data"/*.txt "$figures"/{selective_copy_*,shakespeare,efficiency_*,inference,roofline}.{png,svg}
+rm -f "$data"/*.tsv "$data"/*.txt "$figures"/{selective_copy_*,shakespeare,efficiency_*,inference,roofline,offline_rl}.{png,svg}
 echo "$profile" > "$data/profile.txt"
 # What the program tells of files as a table; a file that it cannot read it names and leaves out.
 tell() # TABLE FILE...
 {
-  local table=$1
+  local table=$1 with=()
   shift
-  if [ $# -gt 0 ]; then "$minrnn" table "$table" "$@" --format=tsv > "$data/$table.tsv" || true; fi
+  [ "$table" != summary ] || with=(--with=config/offline_rl.env,config/offline_rl.data,data/generated,data/engine)
+  if [ $# -gt 0 ]; then "$minrnn" table "$table" "$@" "${with[@]}" --format=tsv > "$data/$table.tsv" || true; fi
   [ -e "$data/$table.tsv" ] || : > "$data/$table.tsv"
 }
 tell summary "${files[@]}"
@@ -67,10 +68,11 @@ shape() # SCRIPT FILE...
 }
 copies=$(shape figures.awk "$data/summary.tsv" "$data/eval.tsv" "$paper/selective_copy_models.tsv")
 texts=$(shape figures_shakespeare.awk "$data/summary.tsv" "$data/eval.tsv")
+sets=$(shape figures_offline_rl.awk "$data/summary.tsv" "$paper/offline_rl.tsv")
 widths=$(shape figures_efficiency.awk "$data/cells.tsv" "$paper/efficiency.tsv")
 answers=$(shape figures_inference.awk "$data/cells.tsv" "$paper/inference.tsv")
 points=$(shape figures_roofline.awk "$data/cells.tsv" "$data/ops.tsv")
-[ -n "$copies$texts$widths$answers$points" ] ||
+[ -n "$copies$texts$sets$widths$answers$points" ] ||
   die "nothing in $runs is complete, so there is nothing to draw; see minrnn table summary $runs/*.h5"
 
 # The size and letters of a figure are those of the terminal; the scripts know neither.
@@ -95,3 +97,4 @@ if [ -n "$copies" ]; then
   draw selective_copy_layers 800 480
 fi
 [ -z "$texts" ] || draw shakespeare 960 500
+[ -z "$sets" ] || draw offline_rl 1000 520

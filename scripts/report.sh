@@ -140,6 +140,10 @@ tasks()
   figure selective_copy_layers "Selective copying: test accuracy over the number of layers"
   figure shakespeare "Shakespeare: validation loss over steps and seconds"
   figure offline_rl "Offline reinforcement learning: scores by data set"
+  if [ -s "$data/offline_rl.tsv" ]; then
+    table "$data/offline_rl.tsv" "env=environment" "data=data" "source=made by" "model=model" "seeds=seeds" "score_best=score, best" \
+      "deviation=deviation" "score_last=score, last" "published=published (D4RL data, recalled)" "published_deviation=deviation"
+  fi
   if [ -s "$data/summary.tsv" ]; then
     echo "### Runs"
     echo
