@@ -46,7 +46,7 @@ static bool fits(mr_tape *t, const mr_config *c, mr_dims d)
 
 static int state(const mr_config *c, mr_dims d, mr_shape *shapes)
 {
-  shapes[0] = mr_shape3(d.B, context(c, d), 2 * d.D); /* keys, values; the latest step last */
+  shapes[0] = mr_shape3(d.B, context(c, d), 2 * d.D); /* keys, values in the last rows      */
   shapes[1] = mr_shape3(d.B, 1, 1);                   /* steps so far                       */
   return 2;
 }
@@ -67,8 +67,7 @@ static mr_val mixer(mr_tape *t, const mr_config *c, mr_dims d, mr_val x, mr_stat
   mr_val cache = mr_carry(st, 0, none), seen = mr_carry(st, 1, none);
   mr_val y = mr_attention(t, qkv, heads(c, d), cache, seen);
   if (st != NULL) {
-    const mr_val all[] = {cache, mr_slice_last(t, qkv, d.D, 2 * d.D)};
-    st->out[0] = mr_slice_time(t, mr_concat_time(t, all, 2), d.T, context(c, d));
+    mr_carry_rows(t, st, 0, mr_slice_last(t, qkv, d.D, 2 * d.D), context(c, d));
     st->out[1] = mr_shift(t, seen, (double)d.T);
   }
   return mr_linear(t, y, "out", d.D); /* [B,T,D] */

@@ -22,7 +22,11 @@ static const command commands[] = {
     {"train", mr_cmd_train, "train a model on a task into one run file"},
     {"sample", mr_cmd_sample, "text from a trained network"},
     {"bench", mr_cmd_bench, "time forward, backward and whole steps of models"},
+    {"compare", mr_cmd_compare, "cells timed twice: the same, faster or slower"},
+    {"infer", mr_cmd_infer, "time reading a context and going on step by step"},
     {"table", mr_cmd_table, "run files as columns of text"},
+    {"crossover", mr_cmd_crossover, "from which length on each parallel model is the faster one"},
+    {"verify", mr_cmd_verify, "the paper's claims held against what was run"},
     {"check", mr_cmd_check, "hold every op against its reference"},
     {"dump", mr_cmd_dump, "one batch with outputs and gradients, for other programs to check"},
 };
@@ -32,7 +36,7 @@ static int usage(void)
 {
   printf("minrnn trains and times small recurrent models.\n\n"
          "Usage: minrnn COMMAND [--key=value ...]\n\n");
-  for (int i = 0; i < N_COMMANDS; i++) printf("  %-7s %s\n", commands[i].name, commands[i].summary);
+  for (int i = 0; i < N_COMMANDS; i++) printf("  %-9s %s\n", commands[i].name, commands[i].summary);
   printf("\nminrnn COMMAND --help tells what a command takes; minrnn --version, the version.\n"
          "Exit codes: 0 done, 1 failed, 2 wrong use.\n");
   return MR_EXIT_DONE;

@@ -50,7 +50,7 @@ echo "help and version"
 right "Usage: minrnn COMMAND"
 right "Usage: minrnn COMMAND" --help
 right "minrnn 0." --version
-for command in list info train sample bench table check dump; do right "Usage: minrnn $command" "$command" --help; done
+for command in list info train sample bench table check dump infer crossover verify; do right "Usage: minrnn $command" "$command" --help; done
 for key in task model steps selective_copy.data_tokens lr; do
   right "$key" train --help
   right "$key" bench --help

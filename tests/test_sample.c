@@ -72,6 +72,92 @@ static void reading_in_stretches_gives_what_the_whole_sequence_gives(void **stat
   net_each_variant(stretches_of);
 }
 
+/* Plain stretches of `chunk` steps whose states are handed over whole, from zeros on: outputs of the
+ * last of them into y [B,V]. */
+static void hand_over_whole(const net *n, const mr_streamer *s, int64_t chunk, int stretches,
+                            const int32_t *token, mr_real *y)
+{
+  mr_state state[2] = {{.n = 0}, {.n = 0}};
+  mr_net at;
+  mr_tape *t = NULL;
+  assert_ok(mr_tape_create(&t, be, 1));
+  mr_tape_borrow(t, mr_streamer_params(s));
+  mr_build_step(t, &n->c, n->model, &n->info, B, chunk, &at, state);
+  assert_ok(mr_tape_plan(t, at.y, false, NULL));
+  assert_ok(mr_tape_alloc(t));
+  assert_ok(mr_tape_tick(t, 0, false));
+  for (int k = 0; k < stretches; k++) {
+    for (int l = 0; l < 2; l++)
+      for (int i = 0; i < state[l].n; i++) {
+        const mr_shape shape = mr_shape_of(t, state[l].in[i]);
+        mr_real *in = net_data(t, state[l].in[i]);
+        if (k == 0)
+          memset(in, 0, mr_bytes(&shape, MR_REAL));
+        else
+          memmove(in, net_data(t, state[l].out[i]), mr_bytes(&shape, MR_REAL));
+      }
+    mr_view in;
+    assert_ok(mr_tape_view(t, at.token, &in));
+    memcpy(in.data, token + (int64_t)k * B * chunk, (size_t)(B * chunk) * sizeof *token);
+    assert_ok(mr_tape_forward(t));
+  }
+  for (int b = 0; b < B; b++)
+    memcpy(y + b * V, net_data(t, at.y) + ((b + 1) * chunk - 1) * V, V * sizeof *y);
+  mr_tape_destroy(t);
+}
+
+static void behind_the_end_of_its_context_attention_sees_the_latest_steps(void **state)
+{
+  enum { STRETCHES = 9 };
+  const double tolerance = sizeof(mr_real) == sizeof(double) ? 1e-10 : 1e-4;
+  (void)state;
+  for (int64_t chunk = 1; chunk <= 5; chunk++) {
+    net n;
+    mr_streamer *s = NULL;
+    int32_t token[STRETCHES * B * 5];
+    mr_real got[B * V], want[B * V];
+    for (int i = 0; i < STRETCHES * B * 5; i++) token[i] = (i * 7 + i / 3) % V;
+    assert_ok(net_config(&n, be, "transformer", "--transformer.positions=none"));
+    assert_int_equal(n.info.T, T);
+    assert_ok(mr_streamer_open(&s, be, &n.c, n.model, &n.info, B, chunk));
+    for (int k = 0; k < STRETCHES; k++) {
+      assert_ok(mr_streamer_read(s, token + k * B * chunk, chunk));
+      assert_ok(mr_streamer_last(s, got));
+      hand_over_whole(&n, s, chunk, k + 1, token, want);
+      assert_close(got, want, B * V, tolerance, tolerance);
+    }
+    mr_streamer_close(s);
+    net_close(&n);
+  }
+}
+
+static void a_rewound_reader_begins_anew(void **state)
+{
+  static const char *const model[] = {"mingru", "lstm", "transformer", "mamba"};
+  int32_t token[B * 6];
+  mr_real first[B * V], again[B * V], other[B * V];
+  (void)state;
+  for (int i = 0; i < B * 6; i++) token[i] = (i * 5) % V;
+  for (int m = 0; m < 4; m++) {
+    net n;
+    mr_streamer *s = NULL;
+    assert_ok(net_config(&n, be, model[m], "--conv=3"));
+    assert_ok(mr_streamer_open(&s, be, &n.c, n.model, &n.info, B, 4));
+    assert_ok(mr_streamer_read(s, token, 6));
+    assert_ok(mr_streamer_last(s, first));
+    mr_streamer_rewind(s);
+    assert_ok(mr_streamer_read(s, token + B, 5));
+    assert_ok(mr_streamer_last(s, other));
+    mr_streamer_rewind(s);
+    assert_ok(mr_streamer_read(s, token, 6));
+    assert_ok(mr_streamer_last(s, again));
+    assert_memory_equal(first, again, sizeof first);
+    assert_memory_not_equal(first, other, sizeof first);
+    mr_streamer_close(s);
+    net_close(&n);
+  }
+}
+
 static void a_starved_opening_fails_cleanly(void **state)
 {
   (void)state;
@@ -329,6 +415,8 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(reading_in_stretches_gives_what_the_whole_sequence_gives),
+      cmocka_unit_test(behind_the_end_of_its_context_attention_sees_the_latest_steps),
+      cmocka_unit_test(a_rewound_reader_begins_anew),
       cmocka_unit_test(a_starved_opening_fails_cleanly),
       cmocka_unit_test(without_temperature_or_choice_the_likeliest_is_taken),
       cmocka_unit_test(symbols_come_as_often_as_temperature_and_top_k_say),

@@ -3,25 +3,30 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cli.h"
-#include "grid.h"
-#include "h5log_impl.h"
+#include "table_impl.h"
 #include "text.h"
-
-enum { CELL_BYTES = 1024 };
 
 static int help(void)
 {
   printf(
       "minrnn table prints what run files hold as columns, one heading line first.\n\n"
-      "Usage: minrnn table GROUP FILE... [--format=aligned|tsv|csv] [--json]\n\n"
+      "Usage: minrnn table GROUP FILE... [--format=aligned|tsv|csv] [--json] [--over=MODEL,...]\n\n"
       "  GROUP  summary: one row per file: settings, state and results of the run\n"
+      "         cells: one row per file of minrnn bench: cell, times, shares, plan and memory\n"
+      "         facts: one row per file: how the run ended and why, its command and machine\n"
       "         train, eval, bench, ops or any other table of the files: all its rows, with the\n"
       "         columns run, model, layers and seed in front\n"
-      "  FILE   run files (.h5), also unfinished ones (.h5.part), in the order wanted\n\n"
+      "  FILE   run files (.h5), also unfinished ones (.h5.part), in the order wanted; a folder\n"
+      "         stands for the .h5 files in it\n\n"
       "  --format=aligned  columns filled up with blanks (aligned), or split by tabs (tsv) or "
       "commas\n"
       "                    (csv)\n"
-      "  --json            one JSON object per row\n\n"
+      "  --json            one JSON object per row\n"
+      "  --with=GROUP/NAME,...  with summary: these attributes too, e.g. "
+      "config/selective_copy.tokens\n"
+      "  --over=A,B        with cells: columns speed_up_A, speed_up_B: the step time of that "
+      "model\n"
+      "                    in the same setting, among the files given, over the row's own\n\n"
       "What a file does not have reads nan. A file that cannot be read is named on standard "
       "error,\n"
       "the others are still printed, and the exit code is 1.\n");
@@ -37,16 +42,14 @@ static bool is_number(const char *text)
   return end != text && *end == '\0';
 }
 
-/* A cell of the last row; a number where one is expected and the text is one. */
-static mr_status put(mr_grid *g, const char *column, const char *text, bool number)
+mr_status mr_table_put(mr_grid *g, const char *column, const char *text, bool number)
 {
   int k = 0;
   MR_CHECK(mr_grid_column_of(g, column, &k));
   return number && is_number(text) ? mr_grid_number(g, k, text) : mr_grid_text(g, k, text);
 }
 
-/* "folder/name.h5.part" -> "name"; "folder" (of the file, without its own folders) -> *folder. */
-static void split_path(const char *path, char *stem, char *folder, size_t n)
+void mr_table_split_path(const char *path, char *stem, char *folder, size_t n)
 {
   const char *slash = strrchr(path, '/');
   (void)snprintf(stem, n, "%s", slash ? slash + 1 : path);
@@ -62,16 +65,41 @@ static void split_path(const char *path, char *stem, char *folder, size_t n)
   if (slash > from) (void)snprintf(folder, n, "%.*s", (int)(slash - from), from);
 }
 
-/* An attribute as a cell named `column`; nothing where the file lacks it. */
-static mr_status put_attr(mr_grid *g, hid_t file, const char *path, const char *group,
-                          const char *name, const char *column, bool number)
+mr_status mr_table_put_attr(mr_grid *g, hid_t file, const char *path, const char *group,
+                            const char *name, const char *column, bool number)
 {
-  char text[CELL_BYTES];
+  char text[MR_TABLE_CELL];
   bool there = false;
   MR_CHECK(mr_h5_has_attr(file, path, group, name, &there));
   if (!there) return MR_OK;
   MR_CHECK(mr_h5_attr_from(file, path, group, name, text, sizeof text, NULL));
-  return put(g, column, text, number);
+  return mr_table_put(g, column, text, number);
+}
+
+/* An attribute under its own name. */
+static mr_status put_named(void *grid, const char *name, const char *value, mr_h5_kind kind)
+{
+  return mr_table_put(grid, name, value, kind != MR_H5_TEXT);
+}
+
+/* Every attribute of a group, through fn with the grid as its context. */
+static mr_status put_each(mr_grid *g, hid_t file, const char *path, const char *group,
+                          mr_status (*fn)(void *, const char *, const char *, mr_h5_kind))
+{
+  mr_status st = MR_OK;
+  hid_t at = -1;
+  bool there = false;
+  MR_TRY(mr_h5_has_group(file, path, group, &there));
+  if (!there) goto out;
+  MR_H5(at = H5Gopen2(file, group, H5P_DEFAULT), "open a group");
+  MR_TRY(mr_h5_each_attr(at, path, fn, g));
+out:
+  return mr_h5_drop(at, st, path);
+}
+
+mr_status mr_table_put_group(mr_grid *g, hid_t file, const char *path, const char *group)
+{
+  return put_each(g, file, path, group, put_named);
 }
 
 /* ---- summary --------------------------------------------------------------------------------- */
@@ -93,35 +121,55 @@ static mr_status put_result(void *ctx, const char *name, const char *value, mr_h
   bool taken = false;
   for (int i = 0; i < N_KEYS; i++) taken = taken || strcmp(key[i].name, name) == 0;
   (void)snprintf(column, sizeof column, "%s%s", name, taken ? "_done" : "");
-  return put(ctx, column, value, kind != MR_H5_TEXT);
+  return mr_table_put(ctx, column, value, kind != MR_H5_TEXT);
 }
 
-static mr_status put_results(mr_grid *g, hid_t file, const char *path)
+/* "config/model,machine/cpu": these attributes as columns "model" and "cpu". */
+static mr_status put_wanted(mr_grid *g, hid_t file, const char *path, const char *with)
 {
-  mr_status st = MR_OK;
-  hid_t result = -1;
-  bool there = false;
-  MR_TRY(mr_h5_has_group(file, path, "result", &there));
-  if (!there) goto out;
-  MR_H5(result = H5Gopen2(file, "result", H5P_DEFAULT), "open the results");
-  MR_TRY(mr_h5_each_attr(result, path, put_result, g));
-out:
-  return mr_h5_drop(result, st, path);
+  char group[MR_GRID_NAME], name[MR_GRID_NAME];
+  for (const char *at = with; at != NULL && *at != '\0'; at += *at == ',') {
+    const size_t n = strcspn(at, ","), slash = strcspn(at, "/,");
+    if (slash == n || slash >= sizeof group || n - slash > sizeof name)
+      return MR_FAIL(MR_ERR_ARG, "with is %s; allowed: GROUP/NAME, split by commas", with);
+    (void)snprintf(group, sizeof group, "%.*s", (int)slash, at);
+    (void)snprintf(name, sizeof name, "%.*s", (int)(n - slash - 1), at + slash + 1);
+    MR_CHECK(mr_table_put_attr(g, file, path, group, name, name, true));
+    at += n;
+  }
+  return MR_OK;
 }
 
-static mr_status summary_row(mr_grid *g, hid_t file, const char *path)
+static mr_status summary_row(mr_grid *g, hid_t file, const char *path, const char *with)
 {
-  char stem[CELL_BYTES], folder[CELL_BYTES];
+  char stem[MR_TABLE_CELL], folder[MR_TABLE_CELL];
   bool run = false;
   MR_CHECK(mr_h5_has_attr(file, path, "/", "status", &run));
   if (!run) return MR_FAIL(MR_ERR_IO, "%s is no run file: it has no status", path);
-  split_path(path, stem, folder, sizeof stem);
+  mr_table_split_path(path, stem, folder, sizeof stem);
   MR_CHECK(mr_grid_row(g));
-  MR_CHECK(put(g, "run", stem, false));
-  MR_CHECK(put(g, "experiment", folder, false));
+  MR_CHECK(mr_table_put(g, "run", stem, false));
+  MR_CHECK(mr_table_put(g, "experiment", folder, false));
   for (int i = 0; i < N_KEYS; i++)
-    MR_CHECK(put_attr(g, file, path, key[i].group, key[i].name, key[i].name, key[i].number));
-  return put_results(g, file, path);
+    MR_CHECK(
+        mr_table_put_attr(g, file, path, key[i].group, key[i].name, key[i].name, key[i].number));
+  MR_CHECK(put_wanted(g, file, path, with));
+  return put_each(g, file, path, "result", put_result);
+}
+
+/* ---- facts ----------------------------------------------------------------------------------- */
+
+static mr_status facts_row(mr_grid *g, hid_t file, const char *path)
+{
+  static const char *const own[] = {"status", "trust", "reason", "started", "finished", "command"};
+  char stem[MR_TABLE_CELL], folder[MR_TABLE_CELL];
+  mr_table_split_path(path, stem, folder, sizeof stem);
+  MR_CHECK(mr_grid_row(g));
+  MR_CHECK(mr_table_put(g, "run", stem, false));
+  MR_CHECK(mr_table_put(g, "experiment", folder, false));
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+    MR_CHECK(mr_table_put_attr(g, file, path, "/", own[i], own[i], false));
+  return mr_table_put_group(g, file, path, "machine");
 }
 
 /* ---- Tables ---------------------------------------------------------------------------------- */
@@ -144,16 +192,16 @@ static const struct {
 } front[] = {{"run", false}, {"model", false}, {"layers", true}, {"seed", true}};
 enum { N_FRONT = sizeof front / sizeof *front };
 
-static mr_status read_front(hid_t file, const char *path, char text[N_FRONT][CELL_BYTES])
+static mr_status read_front(hid_t file, const char *path, char text[N_FRONT][MR_TABLE_CELL])
 {
-  char folder[CELL_BYTES];
-  split_path(path, text[0], folder, CELL_BYTES);
+  char folder[MR_TABLE_CELL];
+  mr_table_split_path(path, text[0], folder, MR_TABLE_CELL);
   for (int i = 1; i < N_FRONT; i++) {
     bool there = false;
     text[i][0] = '\0';
     MR_CHECK(mr_h5_has_attr(file, path, "config", front[i].name, &there));
     if (there)
-      MR_CHECK(mr_h5_attr_from(file, path, "config", front[i].name, text[i], CELL_BYTES, NULL));
+      MR_CHECK(mr_h5_attr_from(file, path, "config", front[i].name, text[i], MR_TABLE_CELL, NULL));
   }
   return MR_OK;
 }
@@ -162,7 +210,7 @@ static mr_status table_rows(mr_grid *g, hid_t file, const char *path, const char
 {
   mr_status st = MR_OK;
   mr_h5_columns c = {.n = 0};
-  char text[N_FRONT][CELL_BYTES];
+  char text[N_FRONT][MR_TABLE_CELL];
   int place[MR_MAX_COLUMNS];
   MR_TRY(mr_h5_columns_read(file, path, group, &c));
   MR_TRY(read_front(file, path, text));
@@ -170,7 +218,7 @@ static mr_status table_rows(mr_grid *g, hid_t file, const char *path, const char
   for (int64_t i = 0; i < c.rows; i++) {
     MR_TRY(mr_grid_row(g));
     for (int k = 0; k < N_FRONT; k++)
-      if (text[k][0]) MR_TRY(put(g, front[k].name, text[k], front[k].number));
+      if (text[k][0]) MR_TRY(mr_table_put(g, front[k].name, text[k], front[k].number));
     for (int k = 0; k < c.n; k++) MR_TRY(put_cell(g, place[k], &c.column[k], i));
   }
 out:
@@ -180,11 +228,20 @@ out:
 
 /* ---- The command ----------------------------------------------------------------------------- */
 
+typedef struct request {
+  const char *group, *over, *with;
+  mr_grid_form form;
+  mr_files files;
+  mr_cell_times times;
+} request;
+
 /* Columns that stand in front whatever the first file has. */
-static mr_status head(mr_grid *g, bool summary)
+static mr_status head(mr_grid *g, const char *group)
 {
+  const bool summary = strcmp(group, "summary") == 0;
   int k;
   MR_CHECK(mr_grid_column_of(g, "run", &k));
+  if (strcmp(group, "cells") == 0 || strcmp(group, "facts") == 0) return MR_OK;
   if (summary) MR_CHECK(mr_grid_column_of(g, "experiment", &k));
   for (int i = 0; i < (summary ? N_KEYS : N_FRONT); i++)
     MR_CHECK(mr_grid_column_of(g, summary ? key[i].name : front[i].name, &k));
@@ -192,35 +249,41 @@ static mr_status head(mr_grid *g, bool summary)
 }
 
 /* Rows of one file; none of them when something is wrong with it. */
-static mr_status add_file(mr_grid *g, const char *group, const char *path)
+static mr_status add_file(mr_grid *g, const request *r, const char *path)
 {
   mr_status st = MR_OK;
   hid_t file = -1;
   int64_t before = g->n_rows;
   MR_TRY(mr_h5_open(&file, path));
-  if (strcmp(group, "summary") == 0)
-    MR_TRY(summary_row(g, file, path));
+  if (strcmp(r->group, "summary") == 0)
+    MR_TRY(summary_row(g, file, path, r->with));
+  else if (strcmp(r->group, "facts") == 0)
+    MR_TRY(facts_row(g, file, path));
+  else if (strcmp(r->group, "cells") == 0)
+    MR_TRY(mr_table_cell_row(g, file, path, &r->times));
   else
-    MR_TRY(table_rows(g, file, path, group));
+    MR_TRY(table_rows(g, file, path, r->group));
 out:
   if (st != MR_OK) g->n_rows = before;
   mr_h5_close(file);
   return st;
 }
 
-static int print_table(const char *group, mr_grid_form form, char **file, int n)
+static int print_table(request *r)
 {
   mr_grid g = {.n_columns = 0};
   int code = MR_EXIT_DONE;
-  mr_status st = head(&g, strcmp(group, "summary") == 0);
+  mr_status st = head(&g, r->group);
+  if (st == MR_OK) st = mr_cell_times_read(&r->times, &r->files, r->over);
   if (st != MR_OK) code = mr_cli_fail(st);
-  for (int i = 0; i < n && st == MR_OK; i++) {
-    if (add_file(&g, group, file[i]) == MR_OK) continue;
+  for (int i = 0; i < r->files.n && st == MR_OK; i++) {
+    if (add_file(&g, r, r->files.path[i]) == MR_OK) continue;
     (void)mr_cli_fail(MR_ERR_IO); /* one file less, whatever was wrong with it */
     code = MR_EXIT_FAILED;
   }
-  mr_grid_print(&g, form, stdout);
+  mr_grid_print(&g, r->form, stdout);
   mr_grid_free(&g);
+  mr_cell_times_free(&r->times);
   return code;
 }
 
@@ -235,28 +298,39 @@ static mr_status parse_form(const char *text, mr_grid_form *form)
   return MR_FAIL(MR_ERR_ARG, "format is %s, allowed are aligned, tsv and csv", text);
 }
 
+static mr_status parse_word(request *r, const char *arg)
+{
+  const char *format = mr_cli_value(arg, "format");
+  if (mr_cli_flag(arg, "json"))
+    r->form = MR_GRID_JSON;
+  else if (format)
+    return parse_form(format, &r->form);
+  else if (mr_cli_value(arg, "over"))
+    r->over = mr_cli_value(arg, "over");
+  else if (mr_cli_value(arg, "with"))
+    r->with = mr_cli_value(arg, "with");
+  else if (arg[0] == '-')
+    return MR_FAIL(MR_ERR_ARG, "table does not know the argument %s, see minrnn table --help", arg);
+  else if (!r->group)
+    r->group = arg;
+  else
+    return mr_files_add(&r->files, arg);
+  return MR_OK;
+}
+
 int mr_cmd_table(int argc, char **argv)
 {
-  mr_grid_form form = MR_GRID_ALIGNED;
-  bool json = false;
-  int n = 0; /* words that are no options move to the front of argv + 1 */
-  for (int i = 1; i < argc; i++) {
-    mr_status st = MR_OK;
-    const char *format = mr_cli_value(argv[i], "format");
+  request r = {.form = MR_GRID_ALIGNED};
+  mr_status st = MR_OK;
+  int code;
+  for (int i = 1; i < argc; i++)
     if (mr_cli_flag(argv[i], "help")) return help();
-    if (mr_cli_flag(argv[i], "json"))
-      json = true;
-    else if (format)
-      st = parse_form(format, &form);
-    else if (argv[i][0] == '-')
-      return mr_cli_unknown(argv[0], argv[i]);
-    else
-      argv[1 + n++] = argv[i];
-    if (st != MR_OK) return mr_cli_fail(st);
-  }
-  if (n < 2)
-    return mr_cli_fail(MR_FAIL(MR_ERR_ARG,
-                               "table needs a group (summary, train, eval, bench, ops) and "
-                               "at least one run file, see minrnn table --help"));
-  return print_table(argv[1], json ? MR_GRID_JSON : form, argv + 2, n - 1);
+  for (int i = 1; i < argc && st == MR_OK; i++) st = parse_word(&r, argv[i]);
+  if (st == MR_OK && r.files.n == 0)
+    st = MR_FAIL(MR_ERR_ARG,
+                 "table needs a group (summary, cells, facts, train, eval, bench, ops) and at "
+                 "least one run file, see minrnn table --help");
+  code = st == MR_OK ? print_table(&r) : mr_cli_fail(st);
+  mr_files_free(&r.files);
+  return code;
 }

@@ -41,6 +41,9 @@ typedef struct mr_backend_api {
   mr_status (*sync)(mr_backend *be);
   mr_status (*mem)(mr_backend *be, mr_device_mem *out); /* asks the device, not us; CPU: RSS */
   void (*close)(mr_backend *be);
+  /* n rows of `bytes` each; dst and src step by their own pitch, in bytes. */
+  mr_status (*copy_rows)(mr_backend *be, void *dst, size_t dst_pitch, const void *src,
+                         size_t src_pitch, size_t bytes, int64_t n);
 } mr_backend_api;
 
 struct mr_backend {
@@ -68,6 +71,11 @@ void mr_cpu_gemm(mr_backend *be, const mr_gemm *g);
 MR_MUST mr_status mr_cpu_trace_begin(mr_backend *be);
 MR_MUST mr_status mr_cpu_trace_end(mr_backend *be, int64_t *n_calls, double *flops);
 MR_MUST mr_status mr_cpu_trace_replay(mr_backend *be);
+/* Exchanges what was recorded with what the caller keeps (*kept NULL: nothing yet), so that several
+ * recordings can be replayed in turn. Release with mr_cpu_trace_free, before the backend. */
+typedef struct mr_trace mr_trace;
+MR_MUST mr_status mr_cpu_trace_swap(mr_backend *be, mr_trace **kept);
+void mr_cpu_trace_free(mr_backend *be, mr_trace *kept); /* NULL is fine */
 
 /* The share [*from, *to) of 0..n that thread `tid` of `threads` takes: contiguous, as even as the
  * granule allows (every bound but the last is a multiple of `granule`). */

@@ -22,7 +22,7 @@
 enum { MARKS = 16 };
 
 /* The products one thread made while recording. */
-typedef struct trace {
+typedef struct mr_trace {
   mr_gemm *call;
   int64_t n, capacity;
   mr_status st;
@@ -52,6 +52,15 @@ static mr_status cpu_copy(mr_backend *be, void *dst, const void *src, size_t byt
 {
   (void)be;
   if (bytes > 0) memcpy(dst, src, bytes);
+  return MR_OK;
+}
+
+static mr_status cpu_copy_rows(mr_backend *be, void *dst, size_t dst_pitch, const void *src,
+                               size_t src_pitch, size_t bytes, int64_t n)
+{
+  (void)be;
+  for (int64_t i = 0; i < n; i++)
+    memcpy((char *)dst + (size_t)i * dst_pitch, (const char *)src + (size_t)i * src_pitch, bytes);
   return MR_OK;
 }
 
@@ -172,14 +181,13 @@ static mr_status cpu_mem(mr_backend *be, mr_device_mem *out)
 static void cpu_close(mr_backend *be)
 {
   cpu *c = (cpu *)be;
-  for (int i = 0; c->trace != NULL && i < be->threads; i++) mr_free(c->trace[i].call);
-  mr_free(c->trace);
+  mr_cpu_trace_free(be, c->trace);
   mr_free(c);
 }
 
-static const mr_backend_api cpu_api = {"cpu",    cpu_alloc, cpu_release, cpu_copy, cpu_copy,
-                                       cpu_copy, cpu_fill,  cpu_gemm,    cpu_mark, cpu_elapsed,
-                                       cpu_sync, cpu_mem,   cpu_close};
+static const mr_backend_api cpu_api = {"cpu",    cpu_alloc, cpu_release, cpu_copy,     cpu_copy,
+                                       cpu_copy, cpu_fill,  cpu_gemm,    cpu_mark,     cpu_elapsed,
+                                       cpu_sync, cpu_mem,   cpu_close,   cpu_copy_rows};
 
 /* Ties thread i to the i-th core of the process, so that data stays in its cache. */
 static void pin_threads(cpu *c, const cpu_set_t *cores)
@@ -298,4 +306,22 @@ mr_status mr_cpu_trace_replay(mr_backend *be)
       for (int64_t j = 0; j < c->trace[i].n; j++) multiply(&c->trace[i].call[j]);
   }
   return MR_OK;
+}
+
+mr_status mr_cpu_trace_swap(mr_backend *be, mr_trace **kept)
+{
+  cpu *c = (cpu *)be;
+  void *p = *kept;
+  if (be->device != MR_CPU)
+    return MR_FAIL(MR_ERR_UNSUPPORTED, "products are recorded on the CPU only");
+  if (p == NULL) MR_CHECK(mr_calloc(&p, (size_t)be->threads, sizeof *c->trace));
+  *kept = c->trace;
+  c->trace = p;
+  return MR_OK;
+}
+
+void mr_cpu_trace_free(mr_backend *be, mr_trace *kept)
+{
+  for (int i = 0; kept != NULL && i < be->threads; i++) mr_free(kept[i].call);
+  mr_free(kept);
 }

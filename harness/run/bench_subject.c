@@ -1,11 +1,86 @@
 /* bench_subject.c — what is timed: a model's mixers on a fixed input, and a whole training step.
  * SPDX-License-Identifier: MIT */
+#include <malloc.h>
 #include "bench_impl.h"
 #include "facts.h"
 #include "mem.h"
 #include "rng.h"
 
 enum { MOST_SAMPLES = 1000 };
+
+/* ---- Plan ----------------------------------------------------------------------------------- */
+
+static mr_status open_task(mr_subject *s)
+{
+  s->def = mr_find_task(s->c->task);
+  if (s->model == NULL || s->def == NULL)
+    return MR_FAIL(MR_ERR_CONFIG, "there is no %s, see minrnn list",
+                   s->model == NULL ? s->c->model : s->c->task);
+  MR_CHECK(s->def->open(&s->task, s->c));
+  s->def->info(s->task, &s->info);
+  return MR_OK;
+}
+
+static mr_status plan_mixer(mr_subject *s)
+{
+  const mr_config *c = s->c;
+  mr_dims d = {
+      .B = c->batch, .T = s->row->length, .D = c->width, .H = mr_hidden(c), .L = c->layers};
+  MR_CHECK(mr_tape_create(&s->mixer, s->be, (uint64_t)c->seed));
+  s->y = mr_build_mixer(s->mixer, c, s->model, d);
+  mr_keep(s->mixer, s->y);
+  return mr_tape_plan(s->mixer, s->y, true, &s->mixer_plan);
+}
+
+static mr_status plan_step(mr_subject *s)
+{
+  MR_CHECK(mr_tape_create(&s->tape, s->be, (uint64_t)s->c->seed));
+  mr_build(s->tape, s->c, s->model, &s->info, s->c->batch, &s->net);
+  return mr_tape_plan(s->tape, s->net.loss, true, &s->plan);
+}
+
+/* What one step's ops must compute and move at least; backward counts twice, as in a profile. AdamW
+ * reads the gradients twice, and reads and writes parameters and two moments. */
+static mr_status count_work(mr_subject *s)
+{
+  mr_bench_row *r = s->row;
+  r->step_flops = 3 * s->plan.flops;
+  r->step_bytes = 8 * (double)s->plan.n_params * sizeof(mr_real);
+  for (int32_t i = 0; i < s->plan.nodes; i++) {
+    mr_node_info info;
+    MR_CHECK(mr_tape_node(s->tape, i, &info));
+    r->step_bytes += 3 * info.bytes;
+  }
+  return MR_OK;
+}
+
+static int64_t slabs(const mr_plan_report *p)
+{
+  return p->params + p->grads + p->acts_peak;
+}
+
+mr_status mr_subject_plan(mr_subject *s, const mr_model_def *m)
+{
+  mr_bench_row *r = s->row;
+  s->model = m;
+  MR_CHECK(open_task(s));
+  r->length = s->c->length > 0 ? s->c->length : s->info.T;
+  r->threads = s->be->threads;
+  MR_CHECK(plan_mixer(s));
+  MR_CHECK(plan_step(s));
+  const int64_t moments = 2 * s->plan.params, host = s->be->device == MR_CPU ? 2 : 0;
+  const mr_shape y = mr_shape_of(s->mixer, s->y);
+  r->planned_bytes = mr_planned_bytes(&s->plan, moments);
+  r->bound_bytes = r->planned_bytes - s->plan.acts_peak + s->plan.acts_bound;
+  r->allowance_bytes = mr_allowance_bytes(r->planned_bytes, s->plan.nodes);
+  /* The gate's network keeps nothing for a backward pass and is at most half as long. */
+  r->needed_bytes = r->planned_bytes + slabs(&s->mixer_plan) +
+                    host * (int64_t)mr_bytes(&y, MR_REAL) + s->plan.acts_peak / 2;
+  r->launches = s->plan.launches;
+  return count_work(s);
+}
+
+/* ---- Memory --------------------------------------------------------------------------------- */
 
 /* Fills a host array with normal numbers that depend on the seed alone. */
 static void draw_normal(uint64_t seed, mr_real *x, int64_t n)
@@ -15,32 +90,23 @@ static void draw_normal(uint64_t seed, mr_real *x, int64_t n)
   for (int64_t i = 0; i < n; i++) x[i] = (mr_real)mr_rng_normal(&r);
 }
 
-static mr_status open_mixer(mr_subject *s)
+static mr_status alloc_mixer(mr_subject *s)
 {
-  const mr_config *c = s->c;
-  mr_dims d = {
-      .B = c->batch, .T = s->row->length, .D = c->width, .H = mr_hidden(c), .L = c->layers};
-  MR_CHECK(mr_tape_create(&s->mixer, s->be, (uint64_t)c->seed));
-  s->y = mr_build_mixer(s->mixer, c, s->model, d);
-  mr_keep(s->mixer, s->y);
-  MR_CHECK(mr_tape_plan(s->mixer, s->y, true, NULL));
   MR_CHECK(mr_tape_alloc(s->mixer));
   MR_CHECK(mr_tape_view(s->mixer, s->y, &s->y_view));
   MR_CHECK(mr_tape_grad_view(s->mixer, s->y, &s->dy_view));
   size_t bytes = mr_bytes(&s->y_view.shape, MR_REAL);
   MR_CHECK(mr_calloc(&s->host_dy, bytes, 1));
   MR_CHECK(mr_calloc(&s->host_y, bytes, 1));
-  draw_normal((uint64_t)c->seed, s->host_dy, mr_count(&s->y_view.shape));
+  draw_normal((uint64_t)s->c->seed, s->host_dy, mr_count(&s->y_view.shape));
   return MR_OK;
 }
 
 /* The device's own count of a whole step is its growth from before the slabs to after a step. */
-static mr_status open_step(mr_subject *s)
+static mr_status alloc_step(mr_subject *s)
 {
   mr_device_mem before, after;
-  MR_CHECK(mr_tape_create(&s->tape, s->be, (uint64_t)s->c->seed));
-  mr_build(s->tape, s->c, s->model, &s->info, s->c->batch, &s->net);
-  MR_CHECK(mr_tape_plan(s->tape, s->net.loss, true, &s->plan));
+  (void)malloc_trim(0); /* or what other cells gave back would hide some of it */
   MR_CHECK(s->be->api->mem(s->be, &before));
   MR_CHECK(mr_tape_alloc(s->tape));
   MR_CHECK(mr_optim_open(&s->optim, s->c, s->be, s->tape));
@@ -48,48 +114,39 @@ static mr_status open_step(mr_subject *s)
   MR_CHECK(mr_feed_next(s->feed, MR_TRAIN, 0));
   MR_CHECK(mr_subject_step(s));
   MR_CHECK(s->be->api->mem(s->be, &after));
-  s->row->planned_bytes = mr_planned_bytes(&s->plan, mr_optim_bytes(s->optim));
   s->row->device_bytes = after.used_bytes - before.used_bytes;
   return MR_OK;
 }
 
-static mr_status open_samples(mr_subject *s)
+static mr_status alloc_series(mr_subject *s)
 {
   void *p;
-  s->capacity = s->o->samples > 0 ? s->o->samples : MOST_SAMPLES;
-  for (int i = 0; i < MR_N_BENCH_TIMES; i++) {
+  s->capacity = s->b->o->samples > 0 ? s->b->o->samples : MOST_SAMPLES;
+  for (int i = 0; i < MR_N_SERIES; i++) {
     MR_CHECK(mr_calloc(&p, (size_t)s->capacity, sizeof(double)));
-    s->sample[i] = p;
+    s->series[i] = p;
   }
   MR_CHECK(mr_calloc(&p, (size_t)s->capacity, sizeof(double)));
-  s->sorted = p;
+  s->scratch = p;
   return MR_OK;
 }
 
-mr_status mr_subject_open(mr_subject *s, mr_backend *be, const mr_model_def *m)
+mr_status mr_subject_alloc(mr_subject *s)
 {
-  s->be = be;
-  s->model = m;
-  s->def = mr_find_task(s->c->task);
-  if (s->model == NULL || s->def == NULL)
-    return MR_FAIL(MR_ERR_CONFIG, "there is no %s, see minrnn list",
-                   s->model == NULL ? s->c->model : s->c->task);
-  const mr_status st = s->def->open(&s->task, s->c);
-  if (st == MR_ERR_IO) return MR_ERR_CONFIG; /* data that are missing are the user's to get */
-  MR_CHECK(st);
-  s->def->info(s->task, &s->info);
-  s->row->config = s->c;
-  s->row->length = s->c->length > 0 ? s->c->length : s->info.T;
-  s->row->threads = be->threads;
-  MR_CHECK(open_samples(s));
-  MR_CHECK(open_mixer(s));
-  return open_step(s);
+  MR_CHECK(alloc_series(s));
+  MR_CHECK(alloc_mixer(s));
+  return alloc_step(s);
 }
 
 void mr_subject_close(mr_subject *s)
 {
-  for (int i = 0; i < MR_N_BENCH_TIMES; i++) mr_free(s->sample[i]);
-  mr_free(s->sorted);
+  for (int i = 0; i < MR_N_SERIES; i++) {
+    mr_free(s->series[i]);
+    s->series[i] = NULL;
+  }
+  mr_free(s->scratch);
+  if (s->be != NULL) mr_cpu_trace_free(s->be, s->products);
+  s->products = NULL;
   mr_free(s->host_dy);
   mr_free(s->host_y);
   mr_feed_destroy(s->feed);
@@ -97,39 +154,39 @@ void mr_subject_close(mr_subject *s)
   mr_tape_destroy(s->tape);
   mr_tape_destroy(s->mixer);
   if (s->def != NULL) s->def->close(s->task);
+  s->scratch = NULL, s->host_dy = s->host_y = NULL;
+  s->feed = NULL, s->optim = NULL, s->tape = s->mixer = NULL, s->task = NULL;
 }
+
+/* ---- Passes --------------------------------------------------------------------------------- */
 
 mr_status mr_mixer_forward(mr_subject *s)
 {
-  MR_CHECK(mr_tape_forward(s->mixer));
-  return s->be->api->sync(s->be);
+  return mr_tape_forward(s->mixer);
 }
 
 /* The gradient that starts the pass, whose memory other values use meanwhile. */
 mr_status mr_mixer_seed(mr_subject *s)
 {
   size_t bytes = mr_bytes(&s->dy_view.shape, MR_REAL);
-  MR_CHECK(s->be->api->upload(s->be, s->dy_view.data, s->host_dy, bytes));
-  return s->be->api->sync(s->be);
+  return s->be->api->upload(s->be, s->dy_view.data, s->host_dy, bytes);
 }
 
 mr_status mr_mixer_backward(mr_subject *s)
 {
-  MR_CHECK(mr_tape_backward(s->mixer, 0, 1));
-  return s->be->api->sync(s->be);
+  return mr_tape_backward(s->mixer, 0, 1);
 }
 
 mr_status mr_subject_step(mr_subject *s)
 {
-  double grad_norm;
   MR_CHECK(mr_tape_tick(s->tape, (uint64_t)s->steps, true));
   MR_CHECK(mr_tape_forward(s->tape));
   MR_CHECK(mr_tape_backward(s->tape, 0, 1));
-  mr_status st = mr_optim_step(s->optim, s->steps, &grad_norm);
+  mr_status st = mr_optim_step(s->optim, s->steps, &s->grad_norm);
   s->steps++;
   if (st == MR_ERR_NUMERIC)
     return MR_FAIL(st, "%s: the gradient norm is %g in training step %lld, so no time is told",
-                   s->model->name, grad_norm, (long long)s->steps);
+                   s->model->name, s->grad_norm, (long long)s->steps);
   MR_CHECK(st);
   return s->be->api->sync(s->be);
 }

@@ -124,7 +124,9 @@ static void open_state(mr_tape *t, const mr_config *c, const mr_model_def *m, mr
 {
   mr_shape shape[MR_MAX_STATE + 1];
   char name[64];
+  const bool grows = st->grows;
   memset(st, 0, sizeof *st);
+  st->grows = grows;
   st->n = m->state(c, d, shape);
   if (c->conv > 1) shape[st->n++] = mr_shape3(d.B, c->conv - 1, d.D);
   if (st->n > MR_MAX_STATE) {

@@ -31,7 +31,7 @@ mr_val mr_build_mixer(mr_tape *t, const mr_config *c, const mr_model_def *m, mr_
 
 /* Recurrent mode: one stretch of T steps with carried state, parameters borrowed (mr_tape_borrow) from
  * a tape that mr_build recorded. Fills states[l] of the L layers: the model's own states and, with a
- * convolution, its last K-1 inputs. y is [B,T,out_dim], at every step; there is no loss. */
+ * convolution, its last K-1 inputs; states[l].grows is the caller's and stays. y is [B,T,out_dim], at every step; there is no loss. */
 void mr_build_step(mr_tape *t, const mr_config *c, const mr_model_def *m, const mr_task_info *info,
                    int64_t B, int64_t T, mr_net *net, mr_state *states);
 MR_C_END

@@ -24,12 +24,23 @@ mr_status mr_log_plan(mr_log *l, const mr_plan_report *p, int64_t moments)
   return mr_log_int(l, "memory", "planned_bytes", mr_planned_bytes(p, moments));
 }
 
+int64_t mr_allowance_bytes(int64_t planned, int32_t nodes)
+{
+  return planned / 10 + ((int64_t)64 << 20) + (int64_t)nodes * 2048;
+}
+
 mr_status mr_log_device_memory(mr_log *l, int64_t planned, int64_t device)
+{
+  return mr_log_device_within(l, planned, device, mr_allowance_bytes(planned, 0));
+}
+
+mr_status mr_log_device_within(mr_log *l, int64_t planned, int64_t device, int64_t allowance)
 {
   char reason[160];
   const int64_t off = device > planned ? device - planned : planned - device;
   MR_CHECK(mr_log_int(l, "memory", "device_bytes", device));
-  if (off <= planned / 10 + ((int64_t)64 << 20)) return MR_OK;
+  MR_CHECK(mr_log_int(l, "memory", "allowance_bytes", allowance));
+  if (off <= allowance) return MR_OK;
   snprintf(reason, sizeof reason, "the device counts %lld bytes where %lld were planned",
            (long long)device, (long long)planned);
   MR_CHECK(mr_log_text(l, "/", "trust", "mistrusted"));

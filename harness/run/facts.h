@@ -7,9 +7,15 @@ MR_C_BEGIN
 int64_t mr_planned_bytes(const mr_plan_report *p, int64_t moments);
 /* /plan, and planned_bytes in /memory. moments: bytes of the optimizer's. */
 MR_MUST mr_status mr_log_plan(mr_log *l, const mr_plan_report *p, int64_t moments);
-/* device_bytes in /memory, and doubt where it is off the planned bytes by more than a tenth of them
- * and 64 MiB, which libraries, stacks and the allocator may take: the run is then "mistrusted". */
+/* By how much the device's count may be off the plan: a tenth of it and 64 MiB, which libraries,
+ * stacks and the allocator may take, and 2 KiB per node for the engine's own tables, which count where
+ * a network is unrolled. */
+int64_t mr_allowance_bytes(int64_t planned, int32_t nodes);
+/* device_bytes and allowance_bytes in /memory, and doubt where they are further apart: the run is
+ * then "mistrusted". */
 MR_MUST mr_status mr_log_device_memory(mr_log *l, int64_t planned, int64_t device);
+MR_MUST mr_status mr_log_device_within(mr_log *l, int64_t planned, int64_t device,
+                                       int64_t allowance);
 /* Table /nodes: the planned step node by node, where it has at most 4096. */
 MR_MUST mr_status mr_log_nodes(mr_log *l, const mr_tape *t, int32_t nodes);
 /* /machine. */

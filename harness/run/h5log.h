@@ -25,7 +25,7 @@ void mr_log_destroy(mr_log *l); /* frees; writes nothing; NULL is fine */
 /* A table of the log, made on first use; borrowed. Columns are those of the first call. */
 MR_MUST mr_status mr_log_table(mr_log *l, const char *name, const mr_column *columns, int n,
                                mr_table **out);
-/* Attributes: group is "/" or "machine", "plan", "memory", "result"; setting one again replaces it. */
+/* Attributes: group is "/" or "machine", "plan", "memory", "cell", "result"; setting one again replaces it. */
 MR_MUST mr_status mr_log_text(mr_log *l, const char *group, const char *name, const char *value);
 MR_MUST mr_status mr_log_num(mr_log *l, const char *group, const char *name, double value);
 MR_MUST mr_status mr_log_int(mr_log *l, const char *group, const char *name, int64_t value);

@@ -96,6 +96,13 @@ int64_t mr_ram_bytes(void)
   return pages > 0 && size > 0 ? pages * size : 0;
 }
 
+int64_t mr_ram_available(void)
+{
+  char text[64];
+  keyed_line("/proc/meminfo", "MemAvailable", text, sizeof text);
+  return strtoll(text, NULL, 10) << 10; /* "1234 kB" */
+}
+
 int64_t mr_rss_peak(void)
 {
   char text[64];
@@ -109,6 +116,13 @@ int64_t mr_now_ns(void)
   /* CLOCK_MONOTONIC always exists on Linux, and t is ours: the call has no way to fail. */
   (void)clock_gettime(CLOCK_MONOTONIC, &t);
   return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+double mr_processor_ns(void)
+{
+  struct timespec t = {0};
+  (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t); /* always exists on Linux */
+  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
 /* ---- Facts ----------------------------------------------------------------------------------- */

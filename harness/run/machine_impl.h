@@ -4,8 +4,7 @@
 #include <stdint.h>
 #include "status.h"
 MR_C_BEGIN
-int64_t mr_last_cache_bytes(void); /* of one core's path to memory; 0: unknown */
-int64_t mr_ram_bytes(void);        /* 0: unknown */
+int64_t mr_ram_bytes(void); /* 0: unknown */
 /* Bytes of source and target together that the copy rate is measured on: four times the last cache,
  * but at least 64 MiB and at most 512 MiB or a quarter of the memory. */
 int64_t mr_rate_block_bytes(void);

@@ -22,6 +22,15 @@ void mr_carry_last(mr_tape *t, mr_state *st, int i, mr_val h)
   st->out[i] = mr_slice_time(t, h, s.dim[1] - 1, 1);
 }
 
+void mr_carry_rows(mr_tape *t, mr_state *st, int i, mr_val x, int64_t n)
+{
+  if (st == NULL) return;
+  const mr_val all[] = {st->in[i], x};
+  const mr_shape s = mr_shape_of(t, x);
+  st->rows[i] = st->grows;
+  st->out[i] = st->grows ? x : mr_slice_time(t, mr_concat_time(t, all, 2), s.dim[1], n);
+}
+
 mr_val mr_initial_state(mr_tape *t, const mr_config *c, mr_dims d, const char *name, bool positive)
 {
   if (strcmp(c->h0, "zero") == 0) return none();

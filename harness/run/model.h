@@ -19,13 +19,19 @@ typedef struct mr_state {
   int n;
   mr_val in[MR_MAX_STATE];      /* carried in; set by the harness                       */
   mr_val initial[MR_MAX_STATE]; /* start of a sequence; set by mr_carry, id 0: zeros    */
-  mr_val out[MR_MAX_STATE];     /* carried out; set by mr_carry_out                     */
+  mr_val out[MR_MAX_STATE];     /* carried out; set by mr_carry_last, mr_carry_rows     */
+  bool grows;                   /* set by a harness that adds rows to a state in place  */
+  bool rows[MR_MAX_STATE];      /* out[i] holds just the rows that in[i] is to take in  */
 } mr_state;
 
 /* State i, e.g. [B,1,H], at the start of this stretch: carried, or `initial` when st is NULL. */
 mr_val mr_carry(mr_state *st, int i, mr_val initial);
 /* Hands on the last step of h [B,T,H] as state i [B,1,H]. Nothing to do when st is NULL. */
 void mr_carry_last(mr_tape *t, mr_state *st, int i, mr_val h);
+/* Hands on rows as state i [B,n,C]: of those carried in and those of x [B,T,C] the n latest, in any
+ * order; as long as there are fewer, they stand last. Where the harness adds rows to in[i] itself
+ * (`grows`), out[i] is x and nothing else is copied. */
+void mr_carry_rows(mr_tape *t, mr_state *st, int i, mr_val x, int64_t n);
 /* The initial state by the key `h0`: none (zeros), or a learned vector "<name>" [H] given to every
  * sequence -> [B,1,H]. The learned vector p ~ normal(0,1) is the state itself, or g(p) when
  * `positive`, so that linear and log space agree. One rule for all models. */

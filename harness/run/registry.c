@@ -45,16 +45,12 @@ static mr_status check(const mr_config *c)
   if (c->batch % c->accum != 0)
     return MR_FAIL(MR_ERR_CONFIG, "batch is %lld, which accum = %lld does not divide",
                    (long long)c->batch, (long long)c->accum);
-#ifndef MR_WITH_CUDA
-  if (strcmp(c->device, "cuda") == 0)
-    return MR_FAIL(MR_ERR_CONFIG, "device is cuda, but this program was built for the CPU only");
-#endif
   if (strcmp(c->device, "cpu") == 0 && strcmp(c->math, "f32") != 0)
     return MR_FAIL(MR_ERR_CONFIG, "math is %s, but on the CPU only f32 is allowed", c->math);
   return MR_OK;
 }
 
-mr_status mr_run_config(mr_config *c, const char *path, int n, const char *const *args)
+mr_status mr_cell_config(mr_config *c, const char *path, int n, const char *const *args)
 {
   const mr_owner *owners;
   const int n_owners = mr_option_owners(&owners);
@@ -62,4 +58,16 @@ mr_status mr_run_config(mr_config *c, const char *path, int n, const char *const
   const mr_status st = check(c);
   if (st != MR_OK) mr_config_free(c);
   return st;
+}
+
+mr_status mr_run_config(mr_config *c, const char *path, int n, const char *const *args)
+{
+  MR_CHECK(mr_cell_config(c, path, n, args));
+#ifndef MR_WITH_CUDA
+  if (strcmp(c->device, "cuda") == 0) {
+    mr_config_free(c);
+    return MR_FAIL(MR_ERR_CONFIG, "device is cuda, but this program was built for the CPU only");
+  }
+#endif
+  return MR_OK;
 }

@@ -15,8 +15,10 @@ const mr_model_def *mr_find_model(const char *name); /* NULL if there is none */
 const mr_task_def *mr_find_task(const char *name);
 /* The option owners of all models and tasks, for mr_config_load. Static; returns how many. */
 int mr_option_owners(const mr_owner **owners);
-/* mr_config_load over the registry, then checks that task and model exist, that accum divides batch,
- * and that the device word can run here; each failure is one sentence. */
+/* mr_config_load over the registry, then checks that task and model exist, that accum divides batch
+ * and that the device has the arithmetic; each failure is one sentence. */
+MR_MUST mr_status mr_cell_config(mr_config *c, const char *path, int n, const char *const *args);
+/* The same, and this build has kernels for the device. */
 MR_MUST mr_status mr_run_config(mr_config *c, const char *path, int n, const char *const *args);
 MR_C_END
 #endif

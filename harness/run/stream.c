@@ -9,7 +9,14 @@ typedef struct stretch {
   mr_net net;
   mr_state *state; /* [L] */
   int64_t T;
+  bool started; /* knows the initial states */
+  mr_plan_report plan;
 } stretch;
+
+/* Where the rows of a state that grows stand: step k's in row[k % n]. */
+typedef struct rows {
+  int64_t *row, n; /* NULL: the state does not grow */
+} rows;
 
 enum { MANY, ONE, N_STRETCHES };
 
@@ -19,34 +26,80 @@ struct mr_streamer {
   const mr_model_def *m;
   mr_task_info info;
   int64_t B;
-  mr_tape *params; /* the whole network, recorded for its parameters    */
+  mr_tape *params; /* the whole network over one sequence, for its parameters */
+  mr_net whole;
+  mr_plan_report plan;
   stretch part[N_STRETCHES];
-  const stretch *last;  /* that ran last; NULL: the sequences begin           */
-  size_t step_bytes;    /* of one step of one sequence                        */
-  unsigned char *stage; /* [B,T] of the longer stretch                        */
+  rows rows[MR_MAX_STATE]; /* the same in all layers                          */
+  const stretch *last;     /* that ran last; NULL: the sequences begin        */
+  int64_t n_read;          /* steps of these sequences                        */
+  size_t step_bytes;       /* of one step of one sequence                        */
+  unsigned char *stage;    /* [B,T] of the longer stretch                        */
 };
 
 /* ---- Opening --------------------------------------------------------------------------------- */
 
-static mr_status open_params(mr_streamer *s)
+static mr_status record_params(mr_streamer *s)
 {
-  mr_net net;
   MR_CHECK(mr_tape_create(&s->params, s->be, (uint64_t)s->c->seed));
-  mr_build(s->params, s->c, s->m, &s->info, 1, &net);
-  MR_CHECK(mr_tape_plan(s->params, net.y, false, NULL));
-  return mr_tape_alloc(s->params);
+  mr_build(s->params, s->c, s->m, &s->info, 1, &s->whole);
+  return mr_tape_plan(s->params, s->whole.y, false, &s->plan);
 }
 
-static mr_status open_stretch(mr_streamer *s, stretch *p, int64_t T)
+static mr_status record_stretch(mr_streamer *s, stretch *p, int64_t T)
 {
   p->T = T;
   MR_CHECK(mr_calloc((void **)&p->state, (size_t)s->c->layers, sizeof *p->state));
+  for (int64_t l = 0; l < s->c->layers; l++) p->state[l].grows = true;
   MR_CHECK(mr_tape_create(&p->tape, s->be, (uint64_t)s->c->seed));
   mr_tape_borrow(p->tape, s->params);
   mr_build_step(p->tape, s->c, s->m, &s->info, s->B, T, &p->net, p->state);
-  MR_CHECK(mr_tape_plan(p->tape, p->net.y, false, NULL));
-  MR_CHECK(mr_tape_alloc(p->tape));
-  return mr_tape_tick(p->tape, 0, false);
+  return mr_tape_plan(p->tape, p->net.y, false, &p->plan);
+}
+
+/* Tapes and their plans, without device memory. */
+static mr_status record(mr_streamer **out, mr_backend *be, const mr_config *c,
+                        const mr_model_def *m, const mr_task_info *info, int64_t B, int64_t chunk)
+{
+  mr_status st = MR_OK;
+  mr_streamer *s = NULL;
+  MR_TRY(mr_calloc((void **)&s, 1, sizeof *s));
+  *s = (mr_streamer){.be = be, .c = c, .m = m, .info = *info, .B = B};
+  s->step_bytes = info->vocab > 0 ? sizeof(int32_t) : (size_t)info->in_dim * sizeof(mr_real);
+  MR_TRY(record_params(s));
+  if (chunk > 1) MR_TRY(record_stretch(s, &s->part[MANY], chunk));
+  MR_TRY(record_stretch(s, &s->part[ONE], 1));
+  *out = s;
+  s = NULL;
+out:
+  mr_streamer_close(s);
+  return st;
+}
+
+static mr_status alloc_rows(mr_streamer *s)
+{
+  const stretch *p = &s->part[ONE];
+  for (int i = 0; i < p->state[0].n; i++) {
+    if (!p->state[0].rows[i]) continue;
+    const mr_shape shape = mr_shape_of(p->tape, p->state[0].in[i]);
+    s->rows[i].n = shape.dim[1];
+    MR_CHECK(mr_calloc((void **)&s->rows[i].row, (size_t)shape.dim[1], sizeof(int64_t)));
+  }
+  return MR_OK;
+}
+
+static mr_status alloc_all(mr_streamer *s)
+{
+  const int64_t most = s->part[MANY].T > 1 ? s->part[MANY].T : 1;
+  MR_CHECK(mr_calloc((void **)&s->stage, (size_t)(s->B * most), s->step_bytes));
+  MR_CHECK(alloc_rows(s));
+  MR_CHECK(mr_tape_alloc(s->params));
+  for (stretch *p = s->part; p < s->part + N_STRETCHES; p++) {
+    if (p->tape == NULL) continue;
+    MR_CHECK(mr_tape_alloc(p->tape));
+    MR_CHECK(mr_tape_tick(p->tape, 0, false));
+  }
+  return MR_OK;
 }
 
 mr_status mr_streamer_open(mr_streamer **out, mr_backend *be, const mr_config *c,
@@ -55,18 +108,25 @@ mr_status mr_streamer_open(mr_streamer **out, mr_backend *be, const mr_config *c
 {
   mr_status st = MR_OK;
   mr_streamer *s = NULL;
-  MR_TRY(mr_calloc((void **)&s, 1, sizeof *s));
-  *s = (mr_streamer){.be = be, .c = c, .m = m, .info = *info, .B = B};
-  s->step_bytes = info->vocab > 0 ? sizeof(int32_t) : (size_t)info->in_dim * sizeof(mr_real);
-  MR_TRY(mr_calloc((void **)&s->stage, (size_t)(B * chunk), s->step_bytes));
-  MR_TRY(open_params(s));
-  if (chunk > 1) MR_TRY(open_stretch(s, &s->part[MANY], chunk));
-  MR_TRY(open_stretch(s, &s->part[ONE], 1));
+  MR_TRY(record(&s, be, c, m, info, B, chunk));
+  MR_TRY(alloc_all(s));
   *out = s;
   s = NULL;
 out:
   mr_streamer_close(s);
   return st;
+}
+
+mr_status mr_streamer_bytes(mr_backend *be, const mr_config *c, const mr_model_def *m,
+                            const mr_task_info *info, int64_t B, int64_t chunk, int64_t *bytes)
+{
+  mr_streamer *s = NULL;
+  MR_CHECK(record(&s, be, c, m, info, B, chunk));
+  *bytes = s->plan.params + s->plan.acts_peak;
+  for (const stretch *p = s->part; p < s->part + N_STRETCHES; p++)
+    if (p->tape != NULL) *bytes += p->plan.acts_peak;
+  mr_streamer_close(s);
+  return MR_OK;
 }
 
 void mr_streamer_close(mr_streamer *s)
@@ -76,6 +136,7 @@ void mr_streamer_close(mr_streamer *s)
     mr_tape_destroy(s->part[i].tape);
     mr_free(s->part[i].state);
   }
+  for (int i = 0; i < MR_MAX_STATE; i++) mr_free(s->rows[i].row);
   mr_tape_destroy(s->params);
   mr_free(s->stage);
   mr_free(s);
@@ -105,39 +166,95 @@ static mr_status set_state(mr_streamer *s, const stretch *p, mr_val to, const mr
   return s->be->api->copy(s->be, b.data, a.data, bytes);
 }
 
-/* Gives p the states that `from` ended with, or those at the start of a sequence as p itself has made
- * them; `zero`: zeros. */
-static mr_status set_states(mr_streamer *s, stretch *p, const stretch *from, bool zero)
+/* Chooses rows for steps k .. k + T - 1: the last free ones, then those of the oldest steps. */
+static void choose_rows(const rows *r, int64_t k, int64_t T)
+{
+  if (k >= r->n) return;
+  const int64_t fresh = T < r->n - k ? T : r->n - k;
+  for (int64_t i = 0; i < fresh; i++) r->row[k + i] = r->n - k - fresh + i;
+}
+
+/* Adds the rows that `from` has made, of the last steps read, to state i of layer l of p. */
+static mr_status add_rows(mr_streamer *s, const stretch *p, const stretch *from, int64_t l, int i)
+{
+  const rows *r = &s->rows[i];
+  const int64_t T = from->T, k = s->n_read - T;
+  mr_view a, b;
+  MR_CHECK(mr_tape_view(from->tape, from->state[l].out[i], &a));
+  MR_CHECK(mr_tape_view(p->tape, p->state[l].in[i], &b));
+  const size_t row = (size_t)b.shape.dim[2] * sizeof(mr_real);
+  for (int64_t t = 0, n; t < T; t += n) {
+    const int64_t first = r->row[(k + t) % r->n];
+    for (n = 1; t + n < T && r->row[(k + t + n) % r->n] == first + n;) n++;
+    MR_CHECK(s->be->api->copy_rows(s->be, (char *)b.data + (size_t)first * row, (size_t)r->n * row,
+                                   (const char *)a.data + (size_t)t * row, (size_t)T * row,
+                                   (size_t)n * row, s->B));
+  }
+  return MR_OK;
+}
+
+/* Gives state i of layer l of p what `from` has left. */
+static mr_status carry(mr_streamer *s, const stretch *p, const stretch *from, int64_t l, int i)
+{
+  if (!from->state[l].rows[i])
+    return set_state(s, p, p->state[l].in[i], from->tape, from->state[l].out[i]);
+  if (p != from) MR_CHECK(set_state(s, p, p->state[l].in[i], from->tape, from->state[l].in[i]));
+  return add_rows(s, p, from, l, i);
+}
+
+/* Gives p the states that `from` ended with. */
+static mr_status carry_all(mr_streamer *s, const stretch *p, const stretch *from)
+{
+  for (int i = 0; i < MR_MAX_STATE; i++)
+    if (s->rows[i].row != NULL) choose_rows(&s->rows[i], s->n_read - from->T, from->T);
+  for (int64_t l = 0; l < s->c->layers; l++)
+    for (int i = 0; i < p->state[l].n; i++) MR_CHECK(carry(s, p, from, l, i));
+  return MR_OK;
+}
+
+/* Gives p the states at the start of a sequence, as it has made them itself; `zero`: zeros. Rows
+ * that grow are not read before they are there. */
+static mr_status set_initial(mr_streamer *s, const stretch *p, bool zero)
 {
   const mr_val none = {0};
   for (int64_t l = 0; l < s->c->layers; l++)
     for (int i = 0; i < p->state[l].n; i++) {
-      const mr_val source = zero ? none : from ? from->state[l].out[i] : p->state[l].initial[i];
-      const mr_tape *tape = from ? from->tape : p->tape;
-      MR_CHECK(set_state(s, p, p->state[l].in[i], tape, source));
+      if (p->state[l].rows[i] && !zero) continue;
+      const mr_val source = zero ? none : p->state[l].initial[i];
+      MR_CHECK(set_state(s, p, p->state[l].in[i], p->tape, source));
     }
   return MR_OK;
 }
 
-static mr_status input_of(const stretch *p, mr_view *out)
+static mr_status input_of(const mr_tape *t, const mr_net *net, mr_view *out)
 {
-  return mr_tape_view(p->tape, p->net.token.id != 0 ? p->net.token : p->net.value, out);
+  return mr_tape_view(t, net->token.id != 0 ? net->token : net->value, out);
 }
 
 /* Initial states may be functions of parameters, so they are known after a first pass only. */
 static mr_status start(mr_streamer *s, stretch *p)
 {
   mr_view in;
-  MR_CHECK(input_of(p, &in));
-  MR_CHECK(s->be->api->fill(s->be, in.data, 0, mr_bytes(&in.shape, in.dtype)));
-  MR_CHECK(set_states(s, p, NULL, true));
-  MR_CHECK(mr_tape_forward(p->tape));
-  return set_states(s, p, NULL, false);
+  if (!p->started) {
+    MR_CHECK(input_of(p->tape, &p->net, &in));
+    MR_CHECK(s->be->api->fill(s->be, in.data, 0, mr_bytes(&in.shape, in.dtype)));
+    MR_CHECK(set_initial(s, p, true));
+    MR_CHECK(mr_tape_forward(p->tape));
+    p->started = true;
+  }
+  return set_initial(s, p, false);
+}
+
+void mr_streamer_rewind(mr_streamer *s)
+{
+  s->last = NULL;
+  s->n_read = 0;
 }
 
 void mr_streamer_restart(mr_streamer *s)
 {
-  s->last = NULL;
+  for (int i = 0; i < N_STRETCHES; i++) s->part[i].started = false;
+  mr_streamer_rewind(s);
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
@@ -148,13 +265,14 @@ static mr_status read_stretch(mr_streamer *s, stretch *p, const unsigned char *x
 {
   const size_t step = s->step_bytes, row = (size_t)p->T * step;
   mr_view in;
-  MR_CHECK(s->last != NULL ? set_states(s, p, s->last, false) : start(s, p));
+  MR_CHECK(s->last != NULL ? carry_all(s, p, s->last) : start(s, p));
   for (int64_t b = 0; b < s->B; b++)
     memcpy(s->stage + (size_t)b * row, x + (size_t)(b * n + from) * step, row);
-  MR_CHECK(input_of(p, &in));
+  MR_CHECK(input_of(p->tape, &p->net, &in));
   MR_CHECK(s->be->api->upload(s->be, in.data, s->stage, (size_t)s->B * row));
   MR_CHECK(mr_tape_forward(p->tape));
   s->last = p;
+  s->n_read += p->T;
   return MR_OK;
 }
 
@@ -171,13 +289,40 @@ mr_status mr_streamer_read(mr_streamer *s, const void *x, int64_t n)
 
 mr_status mr_streamer_last(const mr_streamer *s, mr_real *y)
 {
-  const int64_t dim = s->info.out_dim;
+  const size_t row = (size_t)s->info.out_dim * sizeof *y;
   mr_view out;
   if (s->last == NULL) return MR_FAIL(MR_ERR_ARG, "no step was read, so there is no output yet");
+  const size_t T = (size_t)s->last->T;
   MR_CHECK(mr_tape_view(s->last->tape, s->last->net.y, &out));
-  for (int64_t b = 0; b < s->B; b++) {
-    const mr_real *from = (const mr_real *)out.data + ((b + 1) * s->last->T - 1) * dim;
-    MR_CHECK(s->be->api->download(s->be, y + b * dim, from, (size_t)dim * sizeof *y));
+  if (T == 1) return s->be->api->download(s->be, y, out.data, (size_t)s->B * row);
+  for (size_t b = 0; b < (size_t)s->B; b++) {
+    const char *from = (const char *)out.data + ((b + 1) * T - 1) * row;
+    MR_CHECK(s->be->api->download(s->be, (char *)y + b * row, from, row));
   }
   return MR_OK;
+}
+
+/* The network's loss is computed too, so what it compares with must be valid. */
+static mr_status clear_answers(mr_streamer *s)
+{
+  const mr_val answer[] = {s->whole.label, s->whole.target, s->whole.weight};
+  for (int i = 0; i < 3; i++) {
+    mr_view v;
+    if (answer[i].id == 0) continue;
+    MR_CHECK(mr_tape_view(s->params, answer[i], &v));
+    MR_CHECK(s->be->api->fill(s->be, v.data, 0, mr_bytes(&v.shape, v.dtype)));
+  }
+  return MR_OK;
+}
+
+mr_status mr_streamer_whole(mr_streamer *s, const void *x, mr_real *y)
+{
+  mr_view in, out;
+  MR_CHECK(clear_answers(s));
+  MR_CHECK(input_of(s->params, &s->whole, &in));
+  MR_CHECK(s->be->api->upload(s->be, in.data, x, mr_bytes(&in.shape, in.dtype)));
+  MR_CHECK(mr_tape_tick(s->params, 0, false));
+  MR_CHECK(mr_tape_forward(s->params));
+  MR_CHECK(mr_tape_view(s->params, s->whole.y, &out));
+  return s->be->api->download(s->be, y, out.data, mr_bytes(&out.shape, out.dtype));
 }

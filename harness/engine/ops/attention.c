@@ -132,6 +132,31 @@ static void scores(const head *h, const keys *p, int64_t from, int64_t m, int64_
 
 /* ==== Forward ================================================================================ */
 
+/* The same for one query. A product of so few rows would spend its time on copying the keys. */
+static void scores_of_one(const head *h, const keys *p, int64_t from, int64_t j, int64_t n)
+{
+  const mr_real *q = h->q + from * 3 * h->D;
+  for (int64_t i = 0; i < n; i++) {
+    const mr_real *k = p->k + (j + i) * p->ld;
+    mr_real dot = 0;
+    MR_PRAGMA(omp simd reduction(+ : dot))
+    for (int64_t c = 0; c < h->d; c++) dot += q[c] * k[c];
+    h->s[i] = h->scale * dot;
+  }
+}
+
+/* out = (first ? 0 : out) + weights s [n] times values j .. j + n - 1. */
+static void add_values(const head *h, const keys *p, int64_t j, int64_t n, bool first,
+                       mr_real *restrict out)
+{
+  if (first) memset(out, 0, (size_t)h->d * sizeof *out);
+  for (int64_t i = 0; i < n; i++) {
+    const mr_real *v = p->v + (j + i) * p->ld, w = h->s[i];
+    MR_SIMD
+    for (int64_t c = 0; c < h->d; c++) out[c] += w * v[c];
+  }
+}
+
 /* Turns the n visible scores of a row into weights exp(s - top), the others up to `width` into 0;
  * what the row has gathered so far is scaled to the new top. */
 static void weigh(mr_real *restrict s, int n, int width, bool first, mr_real *top, mr_real *sum,
@@ -177,12 +202,18 @@ static void forward_rows(const head *h, int64_t from, int64_t m)
     const int64_t end = p->causal ? from + m : p->n;
     for (int64_t j = 0; j < end; j += TILE) {
       const int64_t n = least(TILE, end - j);
-      scores(h, p, from, m, j, n);
+      if (m == 1)
+        scores_of_one(h, p, from, j, n);
+      else
+        scores(h, p, from, m, j, n);
       for (int64_t r = 0; r < m; r++)
         weigh(h->s + r * TILE, visible(p, from + r, j, n), (int)n, first, h->top + r, h->sum + r,
               out + r * D, d);
-      mr_cpu_gemm(h->be, &(mr_gemm){m, d, n, false, false, 1, first ? 0 : 1, h->s, TILE,
-                                    p->v + j * p->ld, p->ld, out, D});
+      if (m == 1)
+        add_values(h, p, j, n, first, out);
+      else
+        mr_cpu_gemm(h->be, &(mr_gemm){m, d, n, false, false, 1, first ? 0 : 1, h->s, TILE,
+                                      p->v + j * p->ld, p->ld, out, D});
       first = false;
     }
   }

@@ -1,0 +1,217 @@
+/* bench_log.c — the run file of a cell: where it lies and what it holds. SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "bench_impl.h"
+#include "facts.h"
+#include "folder.h"
+
+enum { MOST_OPS = 128, PROFILES = 3 };
+#define LONG_STEP_NS 5e7 /* profiled once only */
+
+/* ---- Path ----------------------------------------------------------------------------------- */
+
+static bool is_complete(const char *path, const char *descriptor, mr_status *st)
+{
+  char text[MR_CELL_TEXT];
+  *st = mr_h5_attr(path, "/", "status", text, sizeof text);
+  if (*st != MR_OK || strcmp(text, "complete") != 0) return false;
+  *st = mr_h5_attr(path, "/cell", "descriptor", text, sizeof text);
+  if (*st == MR_OK && strcmp(text, descriptor) != 0)
+    *st = MR_FAIL(MR_ERR_CONFIG, "%s is of the cell %s, not of %s: give --force to replace it",
+                  path, text, descriptor);
+  return *st == MR_OK;
+}
+
+mr_status mr_bench_path(mr_subject *s, bool *kept)
+{
+  mr_bench_row *r = s->row;
+  const char *out = s->c->out;
+  const size_t len = strlen(out);
+  const bool file = len > 3 && strcmp(out + len - 3, ".h5") == 0;
+  char name[256];
+  mr_status st;
+  *kept = false;
+  r->path[0] = '\0';
+  if (len == 0) return MR_OK;
+  mr_cell_file(r->descriptor, name);
+  const int n = file ? snprintf(r->path, sizeof r->path, "%s", out)
+                     : snprintf(r->path, sizeof r->path, "%s/%s", out, name);
+  if (n < 0 || n >= (int)sizeof r->path)
+    return MR_FAIL(MR_ERR_CONFIG, "out makes a path of %d characters; allowed: at most %zu", n,
+                   sizeof r->path - 1);
+  if (!s->b->o->force && access(r->path, F_OK) == 0) {
+    if (file)
+      return MR_FAIL(MR_ERR_CONFIG, "%s exists already: give --force to replace it", r->path);
+    *kept = is_complete(r->path, r->descriptor, &st);
+    if (st == MR_ERR_CONFIG) return st; /* one that cannot be read is replaced */
+  }
+  return *kept ? MR_OK : mr_check_room(r->path, 1 << 20);
+}
+
+/* ---- Content -------------------------------------------------------------------------------- */
+
+static mr_status log_cell(mr_log *log, const mr_subject *s)
+{
+  const mr_config *c = s->c;
+  const mr_bench_row *r = s->row;
+  const struct {
+    const char *name, *value;
+  } text[] = {{"descriptor", r->descriptor},
+              {"model", c->model},
+              {"task", c->task},
+              {"granularity", mr_granularity(c->model)},
+              {"device", c->device},
+              {"math", c->math},
+              {"mode", mr_cell_mode(c)},
+              {"cache", r->cell->cold ? "cold" : "hot"}};
+  const struct {
+    const char *name;
+    int64_t value;
+  } whole[] = {{"threads", r->threads},
+               {"batch", c->batch},
+               {"length", r->length},
+               {"width", c->width},
+               {"layers", c->layers}};
+  for (size_t i = 0; i < sizeof text / sizeof *text; i++)
+    MR_CHECK(mr_log_text(log, "cell", text[i].name, text[i].value));
+  for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+    MR_CHECK(mr_log_int(log, "cell", whole[i].name, whole[i].value));
+  return MR_OK;
+}
+
+static mr_status log_samples(mr_log *log, const mr_subject *s)
+{
+  static const struct {
+    const char *name;
+    int series;
+  } column[MR_N_SERIES] = {{"at_ns", MR_SERIES_AT},
+                           {"preempted", MR_SERIES_PREEMPTED},
+                           {"pace_ns", MR_BENCH_PACE},
+                           {"fwd_ns", MR_BENCH_FWD},
+                           {"bwd_ns", MR_BENCH_BWD},
+                           {"gemm_ns", MR_BENCH_GEMM},
+                           {"step_ns", MR_BENCH_STEP},
+                           {"fwd_device_ns", MR_SERIES_FWD_DEVICE},
+                           {"bwd_device_ns", MR_SERIES_BWD_DEVICE},
+                           {"step_device_ns", MR_SERIES_STEP_DEVICE},
+                           {"step_wall_ns", MR_SERIES_STEP_WALL}};
+  mr_column head[MR_N_SERIES];
+  mr_table *t;
+  for (int k = 0; k < MR_N_SERIES; k++)
+    head[k] = (mr_column){column[k].name, column[k].series == MR_SERIES_PREEMPTED ? "1" : "ns"};
+  MR_CHECK(mr_log_table(log, "bench", head, MR_N_SERIES, &t));
+  for (int64_t i = 0; i < s->n; i++) {
+    double row[MR_N_SERIES];
+    for (int k = 0; k < MR_N_SERIES; k++) row[k] = s->series[column[k].series][i];
+    MR_CHECK(mr_table_append(t, row));
+  }
+  return MR_OK;
+}
+
+static mr_status log_stat(mr_log *log, const char *name, const mr_bench_stat *x)
+{
+  const struct {
+    const char *ending;
+    double ns;
+  } part[] = {{"", x->median}, {"_p10", x->p10}, {"_p90", x->p90}, {"_min", x->min}};
+  char key[64];
+  for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+    snprintf(key, sizeof key, "%s%s_ms", name, part[i].ending);
+    MR_CHECK(mr_log_num(log, "result", key, part[i].ns / 1e6));
+  }
+  return MR_OK;
+}
+
+static mr_status log_result(mr_log *log, const mr_subject *s)
+{
+  static const char *const name[MR_N_BENCH_TIMES] = {[MR_BENCH_FWD] = "mixer_fwd",
+                                                     [MR_BENCH_BWD] = "mixer_bwd",
+                                                     [MR_BENCH_GEMM] = "mixer_gemm",
+                                                     [MR_BENCH_STEP] = "step",
+                                                     [MR_BENCH_PACE] = "pace"};
+  const mr_bench_row *r = s->row;
+  const double tokens = (double)(s->c->batch * s->info.T);
+  const struct {
+    const char *name;
+    double value;
+  } number[] = {{"tokens_per_s", tokens / (r->time[MR_BENCH_STEP].median * 1e-9)},
+                {"gemm_ratio", r->gemm_ratio},
+                {"gemm_share", 1 / r->gemm_ratio},
+                {"gemm_flops", r->gemm_flops},
+                {"step_flops", r->step_flops},
+                {"step_bytes", r->step_bytes},
+                {"gemm_peak_share", r->gemm_peak_share},
+                {"copy_share", r->copy_share},
+                {"grad_norm", r->grad_norm},
+                {"grad_norm_check", r->grad_norm_check},
+                {"scaling", r->scaling}};
+  for (int k = 0; k < MR_N_BENCH_TIMES; k++) MR_CHECK(log_stat(log, name[k], &r->time[k]));
+  MR_CHECK(mr_log_num(log, "result", "step_wall_ms", r->step_wall / 1e6));
+  for (size_t i = 0; i < sizeof number / sizeof *number; i++)
+    MR_CHECK(mr_log_num(log, "result", number[i].name, number[i].value));
+  MR_CHECK(mr_log_int(log, "result", "gemm_calls", r->gemm_calls));
+  return mr_log_int(log, "result", "samples", r->samples);
+}
+
+/* Of some profiles each op's shortest time. */
+static mr_status log_ops(mr_log *log, mr_subject *s)
+{
+  mr_op_time best[MOST_OPS], again[MOST_OPS];
+  int n = MOST_OPS;
+  MR_CHECK(mr_tape_profile(s->tape, best, &n));
+  for (int i = 1; i < PROFILES && s->row->time[MR_BENCH_STEP].median < LONG_STEP_NS; i++) {
+    int n_again = MOST_OPS; /* the same rows: the same tape */
+    MR_CHECK(mr_tape_profile(s->tape, again, &n_again));
+    for (int k = 0; k < n; k++)
+      if (again[k].ns < best[k].ns) best[k].ns = again[k].ns;
+  }
+  return mr_log_ops(log, best, n);
+}
+
+static mr_status log_times(mr_log *log, mr_subject *s)
+{
+  const mr_bench_row *r = s->row;
+  MR_CHECK(mr_log_num(log, "machine", "copy_bytes_per_s", s->b->copy_rate));
+  MR_CHECK(mr_log_num(log, "machine", "gemm_flop_per_s", s->b->gemm_rate));
+  MR_CHECK(log_samples(log, s));
+  MR_CHECK(log_result(log, s));
+  MR_CHECK(log_ops(log, s));
+  MR_CHECK(mr_log_nodes(log, s->tape, s->plan.nodes));
+  MR_CHECK(mr_log_device_within(log, r->planned_bytes, r->device_bytes, r->allowance_bytes));
+  MR_CHECK(mr_log_int(log, "memory", "rss_peak_bytes", mr_rss_peak()));
+  if (!r->mistrusted) return MR_OK;
+  MR_CHECK(mr_log_text(log, "/", "trust", "mistrusted"));
+  return mr_log_text(log, "/", "reason", r->reason);
+}
+
+static mr_status log_all(mr_log *log, mr_subject *s)
+{
+  static const mr_run_status status[] = {[MR_CELL_TIMED] = MR_RUN_COMPLETE,
+                                         [MR_CELL_SKIPPED] = MR_RUN_SKIPPED,
+                                         [MR_CELL_FAILED] = MR_RUN_FAILED};
+  const mr_bench_row *r = s->row;
+  MR_CHECK(log_cell(log, s));
+  if (s->be != NULL) MR_CHECK(mr_log_machine(log, s->be));
+  if (r->planned_bytes > 0) {
+    MR_CHECK(mr_log_plan(log, &s->plan, 2 * s->plan.params));
+    MR_CHECK(mr_log_int(log, "memory", "bound_bytes", r->bound_bytes));
+    MR_CHECK(mr_log_int(log, "memory", "needed_bytes", r->needed_bytes));
+    MR_CHECK(mr_log_int(log, "memory", "free_bytes", r->free_bytes));
+  }
+  if (r->state == MR_CELL_TIMED) MR_CHECK(log_times(log, s));
+  return mr_log_finish(log, status[r->state], r->reason);
+}
+
+mr_status mr_bench_log(mr_subject *s)
+{
+  mr_status st = MR_OK;
+  mr_log *log = NULL;
+  const char *command = s->b->o->command;
+  if (s->row->path[0] == '\0') return MR_OK;
+  MR_TRY(mr_log_create(&log, s->row->path, s->c, command != NULL ? command : ""));
+  MR_TRY(log_all(log, s));
+out:
+  mr_log_destroy(log);
+  return st;
+}
