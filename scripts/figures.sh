@@ -42,7 +42,7 @@ fi
 command -v gnuplot > /dev/null || die "gnuplot is missing; Debian's package is gnuplot-nox"
 
 mkdir -p "$data"
-rm -f "$data"/*.tsv "$data"/*.txt "$figures"/{selective_copy_*,shakespeare}.{png,svg}
+rm -f "$data"/*.tsv "$data"/*.txt "$figures"/{selective_copy_*,shakespeare,offline_rl}.{png,svg}
 # A file that cannot be read is named by minrnn and left out.
 "$minrnn" table summary "${files[@]}" --format=tsv > "$data/summary.tsv" || true
 "$minrnn" table eval "${files[@]}" --format=tsv > "$data/eval.tsv" || true
@@ -56,8 +56,9 @@ shape() # SCRIPT FILE...
 }
 copies=$(shape figures.awk "$data/summary.tsv" "$data/eval.tsv" "$paper/selective_copy_models.tsv")
 texts=$(shape figures_shakespeare.awk "$data/summary.tsv" "$data/eval.tsv")
-[ -n "$copies$texts" ] ||
-  die "no run in $runs is a complete one of selective_copy or shakespeare; see minrnn table summary $runs/*.h5"
+plays=$(shape figures_offline_rl.awk "$data/summary.tsv" "$paper/offline_rl.tsv")
+[ -n "$copies$texts$plays" ] ||
+  die "no run in $runs is a complete one of selective_copy, shakespeare or offline_rl; see minrnn table summary $runs/*.h5"
 
 # The size and letters of a figure are those of the terminal; the scripts know neither.
 draw() # NAME WIDTH HEIGHT
@@ -78,3 +79,7 @@ if [ -n "$copies" ]; then
   draw selective_copy_layers 800 480
 fi
 [ -z "$texts" ] || draw shakespeare 960 500
+if [ -n "$plays" ]; then
+  sets=$(awk 'END { print NR - 1 }' "$data/offline_rl_sets.tsv")
+  draw offline_rl $((sets < 5 ? 960 : 180 * sets)) 500
+fi

@@ -36,7 +36,7 @@ static void check_stretches(const net *whole, mr_streamer *s, const int *length)
   for (int from = 0; *length > 0; from += *length++) {
     for (int b = 0; b < B; b++)
       memcpy(part + b * *length, token + b * T + from, (size_t)*length * sizeof *part);
-    assert_ok(mr_streamer_read(s, part, *length));
+    assert_ok(mr_streamer_read(s, part, NULL, *length));
   }
   assert_ok(mr_streamer_last(s, got));
   assert_close(got, want, B * V, tolerance, tolerance);
@@ -57,7 +57,7 @@ static void stretches_of(const char *model, const char *words)
   for (int64_t chunk = 1; chunk <= 4; chunk++) {
     mr_streamer *s = NULL;
     mr_real y[B * V];
-    assert_ok(mr_streamer_open(&s, be, &n.c, n.model, &n.info, B, chunk));
+    assert_ok(mr_streamer_open(&s, be, &n.c, n.model, &n.info, B, chunk, NULL));
     assert_fails(mr_streamer_last(s, y), MR_ERR_ARG, "no step was read");
     /* Equal seeds give equal parameters. */
     for (int w = 0; w < 5; w++) check_stretches(&n, s, way[w]);
@@ -82,7 +82,7 @@ static void a_starved_opening_fails_cleanly(void **state)
     mr_streamer *s = NULL;
     assert_in_range(i, 1, 10000);
     mr_alloc_fail_at(i);
-    st = mr_streamer_open(&s, be, &n.c, n.model, &n.info, 1, 3);
+    st = mr_streamer_open(&s, be, &n.c, n.model, &n.info, 1, 3, NULL);
     mr_alloc_fail_at(0);
     mr_streamer_close(s);
   }

@@ -14,7 +14,8 @@ static int help(void)
   printf(
       "minrnn table prints what run files hold as columns, one heading line first.\n\n"
       "Usage: minrnn table GROUP FILE... [--format=aligned|tsv|csv] [--json]\n\n"
-      "  GROUP  summary: one row per file: settings, state and results of the run\n"
+      "  GROUP  summary: one row per file: settings, state and results of the run, then the\n"
+      "         options of its task and what the file says of the data\n"
       "         train, eval, bench, ops or any other table of the files: all its rows, with the\n"
       "         columns run, model, layers and seed in front\n"
       "  FILE   run files (.h5), also unfinished ones (.h5.part), in the order wanted\n\n"
@@ -96,17 +97,52 @@ static mr_status put_result(void *ctx, const char *name, const char *value, mr_h
   return put(ctx, column, value, kind != MR_H5_TEXT);
 }
 
-static mr_status put_results(mr_grid *g, hid_t file, const char *path)
+/* Options of the run's own task. */
+typedef struct task_options {
+  mr_grid *g;
+  char before[CELL_BYTES]; /* "<task>." */
+} task_options;
+
+static mr_status put_option(void *ctx, const char *name, const char *value, mr_h5_kind kind)
+{
+  const task_options *o = ctx;
+  (void)kind; /* settings are texts */
+  return strncmp(name, o->before, strlen(o->before)) == 0 ? put(o->g, name, value, true) : MR_OK;
+}
+
+/* A fact of the data, "steps" as "data_steps". */
+static mr_status put_fact(void *ctx, const char *name, const char *value, mr_h5_kind kind)
+{
+  char column[MR_GRID_NAME];
+  (void)snprintf(column, sizeof column, "data_%s", name);
+  return put(ctx, column, value, kind != MR_H5_TEXT);
+}
+
+/* All attributes of a group, where the file has it. */
+static mr_status put_group(hid_t file, const char *path, const char *group, mr_h5_attr_fn fn,
+                           void *ctx)
 {
   mr_status st = MR_OK;
-  hid_t result = -1;
+  hid_t at = -1;
   bool there = false;
-  MR_TRY(mr_h5_has_group(file, path, "result", &there));
+  MR_TRY(mr_h5_has_group(file, path, group, &there));
   if (!there) goto out;
-  MR_H5(result = H5Gopen2(file, "result", H5P_DEFAULT), "open the results");
-  MR_TRY(mr_h5_each_attr(result, path, put_result, g));
+  MR_H5(at = H5Gopen2(file, group, H5P_DEFAULT), "open a group");
+  MR_TRY(mr_h5_each_attr(at, path, fn, ctx));
 out:
-  return mr_h5_drop(result, st, path);
+  return mr_h5_drop(at, st, path);
+}
+
+static mr_status put_options(mr_grid *g, hid_t file, const char *path)
+{
+  task_options o = {.g = g};
+  char task[CELL_BYTES - 2];
+  bool there = false;
+  MR_CHECK(mr_h5_has_attr(file, path, "config", "task", &there));
+  if (!there) return MR_OK;
+  MR_CHECK(mr_h5_attr_from(file, path, "config", "task", task, sizeof task, NULL));
+  (void)snprintf(o.before, sizeof o.before, "%s.", task);
+  return put_group(file, path, "config", put_option, &o);
 }
 
 static mr_status summary_row(mr_grid *g, hid_t file, const char *path)
@@ -121,7 +157,9 @@ static mr_status summary_row(mr_grid *g, hid_t file, const char *path)
   MR_CHECK(put(g, "experiment", folder, false));
   for (int i = 0; i < N_KEYS; i++)
     MR_CHECK(put_attr(g, file, path, key[i].group, key[i].name, key[i].name, key[i].number));
-  return put_results(g, file, path);
+  MR_CHECK(put_group(file, path, "result", put_result, g));
+  MR_CHECK(put_options(g, file, path));
+  return put_group(file, path, "data", put_fact, g);
 }
 
 /* ---- Tables ---------------------------------------------------------------------------------- */

@@ -19,11 +19,11 @@ struct mr_streamer {
   const mr_model_def *m;
   mr_task_info info;
   int64_t B;
-  mr_tape *params; /* the whole network, recorded for its parameters    */
+  mr_tape *own;          /* the whole network, recorded for its parameters    */
+  const mr_tape *params; /* the same or another's                             */
   stretch part[N_STRETCHES];
   const stretch *last;  /* that ran last; NULL: the sequences begin           */
-  size_t step_bytes;    /* of one step of one sequence                        */
-  unsigned char *stage; /* [B,T] of the longer stretch                        */
+  unsigned char *stage; /* [B,T] of the longer stretch and the wider input    */
 };
 
 /* ---- Opening --------------------------------------------------------------------------------- */
@@ -31,10 +31,11 @@ struct mr_streamer {
 static mr_status open_params(mr_streamer *s)
 {
   mr_net net;
-  MR_CHECK(mr_tape_create(&s->params, s->be, (uint64_t)s->c->seed));
-  mr_build(s->params, s->c, s->m, &s->info, 1, &net);
-  MR_CHECK(mr_tape_plan(s->params, net.y, false, NULL));
-  return mr_tape_alloc(s->params);
+  MR_CHECK(mr_tape_create(&s->own, s->be, (uint64_t)s->c->seed));
+  s->params = s->own;
+  mr_build(s->own, s->c, s->m, &s->info, 1, &net);
+  MR_CHECK(mr_tape_plan(s->own, net.y, false, NULL));
+  return mr_tape_alloc(s->own);
 }
 
 static mr_status open_stretch(mr_streamer *s, stretch *p, int64_t T)
@@ -51,15 +52,15 @@ static mr_status open_stretch(mr_streamer *s, stretch *p, int64_t T)
 
 mr_status mr_streamer_open(mr_streamer **out, mr_backend *be, const mr_config *c,
                            const mr_model_def *m, const mr_task_info *info, int64_t B,
-                           int64_t chunk)
+                           int64_t chunk, const mr_tape *owner)
 {
   mr_status st = MR_OK;
   mr_streamer *s = NULL;
   MR_TRY(mr_calloc((void **)&s, 1, sizeof *s));
-  *s = (mr_streamer){.be = be, .c = c, .m = m, .info = *info, .B = B};
-  s->step_bytes = info->vocab > 0 ? sizeof(int32_t) : (size_t)info->in_dim * sizeof(mr_real);
-  MR_TRY(mr_calloc((void **)&s->stage, (size_t)(B * chunk), s->step_bytes));
-  MR_TRY(open_params(s));
+  *s = (mr_streamer){.be = be, .c = c, .m = m, .info = *info, .B = B, .params = owner};
+  const size_t step = sizeof(int32_t) + (size_t)info->in_dim * sizeof(mr_real);
+  MR_TRY(mr_calloc((void **)&s->stage, (size_t)(B * chunk), step));
+  if (owner == NULL) MR_TRY(open_params(s));
   if (chunk > 1) MR_TRY(open_stretch(s, &s->part[MANY], chunk));
   MR_TRY(open_stretch(s, &s->part[ONE], 1));
   *out = s;
@@ -76,7 +77,7 @@ void mr_streamer_close(mr_streamer *s)
     mr_tape_destroy(s->part[i].tape);
     mr_free(s->part[i].state);
   }
-  mr_tape_destroy(s->params);
+  mr_tape_destroy(s->own);
   mr_free(s->stage);
   mr_free(s);
 }
@@ -119,17 +120,19 @@ static mr_status set_states(mr_streamer *s, stretch *p, const stretch *from, boo
   return MR_OK;
 }
 
-static mr_status input_of(const stretch *p, mr_view *out)
+static mr_status zero_input(mr_streamer *s, const stretch *p, mr_val v)
 {
-  return mr_tape_view(p->tape, p->net.token.id != 0 ? p->net.token : p->net.value, out);
+  mr_view in;
+  if (v.id == 0) return MR_OK;
+  MR_CHECK(mr_tape_view(p->tape, v, &in));
+  return s->be->api->fill(s->be, in.data, 0, mr_bytes(&in.shape, in.dtype));
 }
 
 /* Initial states may be functions of parameters, so they are known after a first pass only. */
 static mr_status start(mr_streamer *s, stretch *p)
 {
-  mr_view in;
-  MR_CHECK(input_of(p, &in));
-  MR_CHECK(s->be->api->fill(s->be, in.data, 0, mr_bytes(&in.shape, in.dtype)));
+  MR_CHECK(zero_input(s, p, p->net.token));
+  MR_CHECK(zero_input(s, p, p->net.value));
   MR_CHECK(set_states(s, p, NULL, true));
   MR_CHECK(mr_tape_forward(p->tape));
   return set_states(s, p, NULL, false);
@@ -142,28 +145,38 @@ void mr_streamer_restart(mr_streamer *s)
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-/* Reads steps from .. from + T - 1 of x, whose sequences have n. */
-static mr_status read_stretch(mr_streamer *s, stretch *p, const unsigned char *x, int64_t from,
-                              int64_t n)
+/* Hands steps from .. from + T - 1 of x, whose sequences have n, to input v of p. */
+static mr_status feed(mr_streamer *s, const stretch *p, mr_val v, const void *x, int64_t from,
+                      int64_t n)
 {
-  const size_t step = s->step_bytes, row = (size_t)p->T * step;
   mr_view in;
+  if (v.id == 0) return MR_OK;
+  MR_CHECK(mr_tape_view(p->tape, v, &in));
+  const size_t bytes = mr_bytes(&in.shape, in.dtype), row = bytes / (size_t)s->B,
+               step = row / (size_t)p->T;
+  const unsigned char *source = (const unsigned char *)x + (size_t)from * step;
+  for (size_t b = 0; b < (size_t)s->B; b++)
+    memcpy(s->stage + b * row, source + b * (size_t)n * step, row);
+  return s->be->api->upload(s->be, in.data, s->stage, bytes);
+}
+
+static mr_status read_stretch(mr_streamer *s, stretch *p, const int32_t *token,
+                              const mr_real *value, int64_t from, int64_t n)
+{
   MR_CHECK(s->last != NULL ? set_states(s, p, s->last, false) : start(s, p));
-  for (int64_t b = 0; b < s->B; b++)
-    memcpy(s->stage + (size_t)b * row, x + (size_t)(b * n + from) * step, row);
-  MR_CHECK(input_of(p, &in));
-  MR_CHECK(s->be->api->upload(s->be, in.data, s->stage, (size_t)s->B * row));
+  MR_CHECK(feed(s, p, p->net.token, token, from, n));
+  MR_CHECK(feed(s, p, p->net.value, value, from, n));
   MR_CHECK(mr_tape_forward(p->tape));
   s->last = p;
   return MR_OK;
 }
 
-mr_status mr_streamer_read(mr_streamer *s, const void *x, int64_t n)
+mr_status mr_streamer_read(mr_streamer *s, const int32_t *token, const mr_real *value, int64_t n)
 {
   const int64_t chunk = s->part[MANY].T;
   for (int64_t from = 0; from < n;) {
     stretch *p = &s->part[chunk > 0 && n - from >= chunk ? MANY : ONE];
-    MR_CHECK(read_stretch(s, p, x, from, n));
+    MR_CHECK(read_stretch(s, p, token, value, from, n));
     from += p->T;
   }
   return MR_OK;
