@@ -3,7 +3,7 @@ set(missing "")
 find_package(PkgConfig QUIET)
 find_package(Threads REQUIRED)
 add_library(mr_deps INTERFACE)
-target_link_libraries(mr_deps INTERFACE Threads::Threads m)
+target_link_libraries(mr_deps INTERFACE Threads::Threads m ${CMAKE_DL_LIBS})
 
 # mr_need(target header library package module...): through pkg-config, else by header and library.
 # An empty library means a library of headers.

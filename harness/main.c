@@ -29,6 +29,8 @@ static const command commands[] = {
     {"verify", mr_cmd_verify, "the paper's claims held against what was run"},
     {"check", mr_cmd_check, "hold every op against its reference"},
     {"dump", mr_cmd_dump, "one batch with outputs and gradients, for other programs to check"},
+    {"rl-info", mr_cmd_rl_info, "what data sets of offline reinforcement learning hold"},
+    {"rl-make", mr_cmd_rl_make, "train policies and write data sets of theirs"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 

@@ -1,53 +1,60 @@
-# fig_offline_rl.gp — scores of offline reinforcement learning by data set and model, with the published ones.
+# fig_offline_rl.gp — scores of offline reinforcement learning by data set and model, beside the published.
 # SPDX-License-Identifier: MIT
 #
-# From outside: terminal and output; data: folder of offline_rl_bars.tsv and its captions; plots: folder of
-# style.gp.
+# From outside: terminal and output; data: folder of offline_rl.tsv, offline_rl_sets.tsv and captions; plots:
+# folder of style.gp.
 reset
 if (!exists("plots")) plots = "plots"
 if (!exists("data")) data = "results/figures/data"
 load plots."/style.gp"
 
-table = data."/offline_rl_bars.tsv"
+table = data."/offline_rl.tsv"
+sets = data."/offline_rl_sets.tsv"
 shown = line_of(data."/offline_rl_models.txt")
-sets = line_of(data."/offline_rl_sets.txt")
-bars = int(line_of(data."/offline_rl_count.txt"))
-n_sets = 1
-do for [i = 1:strlen(sets)] { if (sets[i:i] eq ";") { n_sets = n_sets + 1 } }
-# Name i of the list.
-rest = sets
-array label[n_sets]
-do for [i = 1:n_sets] {
-  cut = strstrt(rest, ";")
-  label[i] = cut ? rest[1:cut - 1] : rest
-  rest = cut ? rest[cut + 1:*] : ""
-}
+stats sets using (column("set")) name "S" nooutput
+stats table using (column("best")) name "B" nooutput
+highest = line_of(data."/offline_rl_highest.txt") # of the published scores; empty: there are none
 
-stats table using (column("score_best")) name "S" nooutput
-set multiplot
-set label 1 "Best validation of each run, acted out on the test episodes; 0: random policy, 100: expert. Lines: deviation over seeds." \
-  at screen 0.02, 0.055 left font ",9" textcolor rgb "#555555" noenhanced
-set label 2 "Crosses: arXiv 2410.01201, table 3, on D4RL's own data (recalled, M). Generated: data made by a policy trained here." \
-  at screen 0.02, 0.022 left font ",9" textcolor rgb "#555555" noenhanced
-set label 3 "Offline reinforcement learning: score by data set" at screen 0.02, 0.955 left font ",14"
-set tmargin at screen 0.79
-set bmargin at screen 0.24
-set lmargin at screen 0.07
-set rmargin at screen 0.98
-set xrange [0.5:n_sets + 0.5]
-set yrange [(S_min < 0 ? 1.1 * S_min : 0):(S_max > 100 ? 1.12 * S_max : 112)]
-set xtics ()
-lines_of(s) = (c = strstrt(s, "|"), d = c + strstrt(s[c + 1:*], "|"), s[1:c - 1]."\n".s[c + 1:d - 1]."\n".s[d + 1:*])
-do for [i = 1:n_sets] { set xtics add (lines_of(label[i]) i) }
-set ylabel "score" offset 1, 0
-set boxwidth 0.8 / bars
-set style fill solid 0.85 noborder
-set key at screen 0.5, 0.875 center center maxrows 2 samplen 2 width 1 Left reverse font ",10"
+bar = 0.86 / words(shown)
+place_of(m) = (k = 0, sum [i=1:words(shown)] (word(shown, i) eq m ? (k = i) : 0), k)
+at(set, m) = set + bar * (place_of(m) - (words(shown) + 1) / 2.0)
 of(m, value) = strcol("model") eq m ? value : NaN
-plot for [m in shown] table using (column("at")):(of(m, column("score_best"))) \
+given(x) = x == x
+
+set label 1 line_of(data."/offline_rl_setting.txt") at screen 0.02, screen 0 offset 0, 3.2 left font ",9" textcolor rgb "#555555" noenhanced
+set label 4 "Bars: test episodes with the parameters of the best validation. Line: with the last ones. Grey: mean of the data." \
+  at screen 0.02, screen 0 offset 0, 2.1 left font ",9" textcolor rgb "#555555" noenhanced
+set label 2 line_of(data."/offline_rl_published.txt") at screen 0.02, screen 0 offset 0, 1.0 left font ",9" textcolor rgb "#555555" noenhanced
+set label 3 "Offline reinforcement learning: normalised score by data set and model" at screen 0.02, screen 1 offset 0, -1.5 left font ",14"
+set tmargin 6
+set bmargin 7.6
+set lmargin 9
+set rmargin 2
+set key at screen 0.5, screen 0.885 center center maxrows 2 samplen 1.2 width 1 Left reverse font ",10"
+set style fill solid 1.0 noborder
+set xrange [0.4 : S_max + 0.6]
+set xtics scale 0
+set ylabel "score (0: random or guessing, 100: expert)"
+low = B_min < 0 ? 5 * floor(B_min / 5.0) - 5 : 0
+top = highest ne "" && real(highest) > B_max ? real(highest) : B_max
+set yrange [low : 10 * ceil(top / 10.0) + 10]
+set arrow 1 from graph 0, first 0 to graph 1, first 0 nohead linewidth 0.8 linecolor rgb "#333333"
+
+marks = highest eq "" ? "" : 'table using (at(column("set"), strcol("model"))):(column("published")) \
+  with points pointtype 12 pointsize 0.9 linewidth 1.4 linecolor rgb "#000000" title "published",'
+# Deviations exist where a model was trained with several seeds.
+spread = line_of(data."/offline_rl_spread.txt") eq "" ? "" : 'table using (at(column("set"), strcol("model"))):(column("best")):(column("best_deviation")) \
+  with yerrorbars pointsize 0 linewidth 1 linecolor rgb "#000000" notitle,'
+
+plot \
+  sets using (column("set")):(column("data_mean")):(column("set") - 0.45):(column("set") + 0.45) \
+    with xerrorbars pointsize 0 linewidth 3 linecolor rgb "#C8C8C8" notitle, \
+  for [m in shown] table using (at(column("set"), m)):(of(m, column("best"))):(0.9 * bar) \
     with boxes linecolor rgb colour_of(m) title title_of(m), \
-  table using (column("at")):(column("score_best") - column("deviation")):(0):(2 * column("deviation")) \
-    with vectors nohead linewidth 1.4 linecolor rgb "#333333" notitle, \
-  table using (column("at")):(column("published")) \
-    with points pointtype 2 pointsize 1.1 linewidth 2 linecolor rgb "#333333" notitle
-unset multiplot
+  table using (at(column("set"), strcol("model")) - 0.45 * bar):(column("last")):(0.9 * bar):(0) \
+    with vectors nohead linewidth 1.6 linecolor rgb "#FFFFFF" notitle, \
+  table using (at(column("set"), strcol("model")) - 0.45 * bar):(column("last")):(0.9 * bar):(0) \
+    with vectors nohead linewidth 0.8 linecolor rgb "#000000" notitle, \
+  @spread \
+  @marks \
+  sets using (column("set")):(low):xtic(strcol("name")."\n".strcol("level")) with points pointsize 0 notitle

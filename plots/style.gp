@@ -6,7 +6,7 @@
 models  = "mingru  minlstm gru     lstm    mingru_smallops minlstm_smallops gru_loop lstm_loop gru_vendor lstm_vendor mamba   transformer mlp"
 colours = "#0072B2 #D55E00 #56B4E9 #E69F00 #009E73         #CC79A7          #000000  #7A6A00   #56B4E9    #E69F00     #009E73 #CC79A7     #999999"
 points  = "7       5       9       11      6               4                2        1         8          10          13      15          14"
-titles  = "minGRU minLSTM GRU LSTM minGRU(small_ops) minLSTM(small_ops) GRU(loop) LSTM(loop) GRU(vendor) LSTM(vendor) Mamba Transformer MLP(no_memory)"
+titles  = "minGRU minLSTM GRU LSTM minGRU(small_ops) minLSTM(small_ops) GRU(loop) LSTM(loop) GRU(vendor) LSTM(vendor) Mamba Transformer MLP"
 
 # Number of a model in the lists, 0: not listed. Names are compared word for word.
 index_of(m) = (found = 0, sum [i=1:words(models)] (word(models, i) eq m ? (found = i) : 0), found)

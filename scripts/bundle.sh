@@ -8,16 +8,18 @@ cd "$(dirname "$0")/.."
 build=${1:?usage: bundle.sh BUILD_DIR}
 tree=$build/tree/minrnn-bundle
 
-# Old-style run paths also serve the libraries that libraries load.
 cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DMR_MARCH=x86-64-v3 -DBUILD_TESTING=OFF \
-  -DMR_ONEDNN=OFF \
-  -DCMAKE_INSTALL_RPATH='$ORIGIN/../lib' -DCMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags
+  -DMR_ONEDNN=OFF
 cmake --build "$build" --target minrnn -j "${JOBS:-$(nproc)}"
 rm -rf "$tree"
 mkdir -p "$tree/lib" "$tree/licences" "$tree/results"
 cmake --install "$build" --prefix "$tree" --strip
 
-ldd "$tree/bin/minrnn" | awk '$2 == "=>" && $3 ~ /^\// { print $1, $3 }' |
+programs=("$tree/bin/minrnn")
+for module in "$tree"/lib/libminrnn_*.so; do
+  if [[ -e $module ]]; then programs+=("$module"); fi
+done
+ldd "${programs[@]}" | awk '$2 == "=>" && $3 ~ /^\// { print $1, $3 }' |
 while read -r name path; do
   case $name in
     libc.so.* | libm.so.* | libpthread.so.* | libdl.so.* | librt.so.* | libresolv.so.*) continue ;;

@@ -48,16 +48,20 @@ echo "$profile" > "$data/profile.txt"
 # What the program tells of files as a table; a file that it cannot read it names and leaves out.
 tell() # TABLE FILE...
 {
-  local table=$1 with=()
+  local table=$1
   shift
-  [ "$table" != summary ] || with=(--with=config/offline_rl.env,config/offline_rl.data,data/generated,data/engine)
-  if [ $# -gt 0 ]; then "$minrnn" table "$table" "$@" "${with[@]}" --format=tsv > "$data/$table.tsv" || true; fi
+  if [ $# -gt 0 ]; then "$minrnn" table "$table" "$@" --format=tsv > "$data/$table.tsv" || true; fi
   [ -e "$data/$table.tsv" ] || : > "$data/$table.tsv"
 }
 tell summary "${files[@]}"
 tell eval "${files[@]}"
 tell cells "${cells[@]}"
-tell ops "${cells[@]}"
+# Ops are profiled in training steps that were timed, so other cells have no such table.
+without=$(awk -F'\t' 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+  $at["status"] != "complete" || $at["step_ms"] == "nan" { print $at["run"] ".h5" }' "$data/cells.tsv")
+profiled=()
+for file in "${cells[@]}"; do grep -qxF "${file##*/}" <<< "$without" || profiled+=("$file"); done
+tell ops "${profiled[@]}"
 
 # Tables for the figures of one task; prints the number of runs in them, nothing when there is none.
 shape() # SCRIPT FILE...
@@ -97,4 +101,7 @@ if [ -n "$copies" ]; then
   draw selective_copy_layers 800 480
 fi
 [ -z "$texts" ] || draw shakespeare 960 500
-[ -z "$sets" ] || draw offline_rl 1000 520
+if [ -n "$sets" ]; then
+  n=$(awk 'END { print NR - 1 }' "$data/offline_rl_sets.tsv")
+  draw offline_rl $((n < 5 ? 960 : 180 * n)) 500
+fi

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 BEGIN {
   FS = OFS = "\t"
-  favourites = split("mingru minlstm gru lstm mamba transformer " \
+  favourites = split("mingru minlstm gru lstm mamba transformer mlp " \
     "mingru_smallops minlstm_smallops gru_loop lstm_loop gru_vendor lstm_vendor", order, " ")
   for (i = 1; i <= favourites; i++) listed[order[i]] = 1
 }

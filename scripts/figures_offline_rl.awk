@@ -1,59 +1,136 @@
-# figures_offline_rl.awk — shapes runs of offline reinforcement learning into what its figure and table read.
-# SPDX-License-Identifier: MIT
+# figures_offline_rl.awk — shapes the tables of runs into what the figure of offline reinforcement learning
+# reads. SPDX-License-Identifier: MIT
 #
-#   awk -v out=FOLDER -f figures_common.awk -f figures_offline_rl.awk summary.tsv offline_rl.tsv
+#   awk -v out=FOLDER -v profile=NAME -f figures_common.awk -f figures_offline_rl.awk \
+#     summary.tsv offline_rl.tsv
 #
-# Writes to FOLDER offline_rl.tsv: a row per data set and model with the mean and deviation over seeds of the best
-# and the last score, and the published score (nan: none); offline_rl_bars.tsv, where the bars stand;
-# offline_rl_sets.txt, their names, and the caption. Prints the number of data sets.
-function number(x) { return x ~ /^[-+.0-9]/ ? x + 0 : "nan" }
+# Writes to FOLDER offline_rl.tsv, one row per data set and model with means and deviations over seeds: last
+# and best parameters on the test episodes, the highest validation of the run (which papers report), per
+# target return, and the published score; the list of models in it, names of the data sets, and the captions.
+# Prints the number of complete runs, if any.
+BEGIN {
+  n_envs = split("pendulum tmaze repeat halfcheetah hopper walker2d", env_order, " ")
+  n_levels = split("medium medium-replay medium-expert", level_order, " ")
+  n_columns = split("last best highest last_2 best_2 data_last data_best return_last return_best", column, " ")
+  split("test_score_last test_score_best valid_score_best test_score_2_last test_score_2_best " \
+    "test_data_score_last test_data_score_best test_return_last test_return_best", from, " ")
+  split("pendulum=Pendulum tmaze=T-maze repeat=Repeat halfcheetah=HalfCheetah hopper=Hopper walker2d=Walker2d", pair, " ")
+  for (i in pair) { split(pair[i], both, "="); shown[both[1]] = both[2] }
+}
 
 part == 1 && field("task") == "offline_rl" && field("status") == "complete" {
-  best = number(field("test_score_best"))
-  last = number(field("test_score_last"))
-  if (best == "nan") next
-  set = field("offline_rl.env") OFS field("offline_rl.data")
+  set = field("offline_rl.env") SUBSEP field("offline_rl.data") SUBSEP (field("data_generated") == "yes")
   model = field("model")
-  if (!(set in seen)) { seen[set] = 1; sets[++n_sets] = set }
   list_model(model)
-  n[set, model]++
-  sum[set, model] += best
-  square[set, model] += best * best
-  sum_last[set, model] += last
-  made[set] = field("generated") == "yes" ? "generated" : "D4RL"
-  if (field("engine") ~ /^built/) made[set] = "built in"
+  complete++
+  seen[set] = 1
+  seeds[set, model]++
+  for (i = 1; i <= n_columns; i++) add(set, model, column[i], field(from[i]))
+  mode[set, model] = field("offline_rl.eval") " " field("offline_rl.window")
+  target[set] = field("data_target")
+  target_2[set] = field("data_target_2")
+  data_score[set] = 100 * (field("data_return_mean") - field("data_return_low")) / \
+    (field("data_return_high") - field("data_return_low"))
+  origin[set] = field("data_origin")
+  setting_seen(place_text, field("device") ", " field("math"))
+}
+
+function add(set, model, name, value) {
+  if (value !~ /^[-+.0-9]/) return
+  n[set, model, name]++
+  sum[set, model, name] += value
+  square[set, model, name] += value * value
 }
 
 part == 2 {
-  set = field("env") OFS field("data")
-  score[set, field("model")] = field("score")
-  spread[set, field("model")] = field("deviation")
+  published[field("env"), field("data"), field("model")] = field("score")
+  published_deviation[field("env"), field("data"), field("model")] = field("deviation")
+  certainty[field("env"), field("data"), field("model")] = field("certainty")
+}
+
+function mean(set, model, name) {
+  return n[set, model, name] ? sum[set, model, name] / n[set, model, name] : "nan"
+}
+function deviation(set, model, name,   k, v) {
+  k = n[set, model, name]
+  if (k < 2) return "nan"
+  v = (square[set, model, name] - k * mean(set, model, name) ^ 2) / (k - 1)
+  return v > 0 ? sqrt(v) : 0
+}
+# A target or a mode that is not there.
+function told(x) { return x == "" ? "nan" : x }
+
+function write_row(set, env, level, made, model,   i, p, line, text) {
+  text = out "/offline_rl.tsv"
+  split(mode[set, model], m, " ")
+  p = env SUBSEP level SUBSEP model
+  line = sets OFS env OFS level OFS (made ? "generated" : "D4RL") OFS model OFS m[1] OFS m[2] OFS \
+    seeds[set, model] OFS told(target[set]) OFS told(target_2[set])
+  for (i = 1; i <= n_columns; i++)
+    line = line OFS mean(set, model, column[i]) OFS deviation(set, model, column[i])
+  if (p in published && (highest == "" || published[p] > highest + 0)) highest = published[p]
+  if (seeds[set, model] > 1) several = 1
+  print line, data_score[set], (p in published ? published[p] : "nan"), \
+    (p in published ? published_deviation[p] : "nan"), (p in published ? certainty[p] : "-") > text
+}
+
+function write_set(set, env, level, made,   i, m) {
+  sets++
+  print sets, shown[env] (made && env !~ /pendulum|tmaze|repeat/ ? "*" : ""), level, data_score[set] > (out "/offline_rl_sets.tsv")
+  for (i = 1; i <= favourites; i++) {
+    m = order[i]
+    if (!((set, m) in seeds)) continue
+    used[m] = 1
+    write_row(set, env, level, made, m)
+  }
+}
+
+function write_tables(   e, l, made, set, i, text) {
+  text = out "/offline_rl.tsv"
+  printf "set\tenv\tdata\torigin\tmodel\teval\twindow\tseeds\ttarget\ttarget_2" > text
+  for (i = 1; i <= n_columns; i++) printf "\t%s\t%s_deviation", column[i], column[i] > text
+  print "", "data_mean", "published", "published_deviation", "certainty" > text
+  print "set", "name", "level", "data_mean" > (out "/offline_rl_sets.tsv")
+  for (e = 1; e <= n_envs; e++)
+    for (l = 1; l <= n_levels; l++)
+      for (made = 0; made < 2; made++) {
+        set = env_order[e] SUBSEP level_order[l] SUBSEP made
+        if (set in seen) write_set(set, env_order[e], level_order[l], made)
+      }
+}
+
+# Who carries its state along, and who sees windows.
+function acting(   i, k, part_of, streams, windows, text) {
+  for (k in mode) {
+    split(k, part_of, SUBSEP)
+    if (mode[k] ~ /stream/) streams[part_of[4]] = 1
+    else windows++
+  }
+  for (i = 1; i <= favourites; i++) if (order[i] in streams) text = text (text == "" ? "" : ", ") order[i]
+  return text == "" ? "Actions from windows of the last steps." : "State carried along: " text \
+    (windows ? "; the others see windows of the last steps." : ".")
+}
+
+function write_captions(   k, i, list, least, most, any) {
+  for (i = 1; i <= favourites; i++) if (order[i] in used) list = with(list, order[i])
+  print list > (out "/offline_rl_models.txt")
+  print highest > (out "/offline_rl_highest.txt")
+  print several > (out "/offline_rl_spread.txt")
+  for (k in seeds) {
+    if (least == "" || seeds[k] < least) least = seeds[k]
+    if (seeds[k] > most) most = seeds[k]
+  }
+  print "Ours (profile " profile "): " (least == most ? most : least " to " most) (most == 1 ? " seed" : " seeds") ", " \
+    one_of(place_text, "several devices") ". " acting() > (out "/offline_rl_setting.txt")
+  for (k in seen) { split(k, part_of, SUBSEP); if (part_of[3] && part_of[1] !~ /pendulum|tmaze|repeat/) any = 1 }
+  print (any ? "* Data generated here by PPO, not D4RL's. " : "") "Small environments: data made by a controller." \
+    (highest != "" ? " Diamonds: published on D4RL's data (arXiv 2410.01201, table 3, recalled: M)." : "") \
+    > (out "/offline_rl_published.txt")
 }
 
 END {
-  if (!n_sets) exit
-  print "env", "data", "source", "model", "seeds", "score_best", "deviation", "score_last", "published", "published_deviation" > (out "/offline_rl.tsv")
-  print "at", "model", "score_best", "deviation", "published" > (out "/offline_rl_bars.tsv")
-  for (k = 1; k <= favourites; k++)
-    for (s = 1; s <= n_sets; s++) if (n[sets[s], order[k]]) { shown[++bars] = order[k]; break }
-  for (s = 1; s <= n_sets; s++) {
-    set = sets[s]
-    for (k = 1; k <= bars; k++) {
-      m = shown[k]
-      c = n[set, m]
-      theirs = (set, m) in score ? score[set, m] : "nan"
-      if (!c) continue
-      mean = sum[set, m] / c
-      deviation = c > 1 ? sqrt((square[set, m] - c * mean * mean) / (c - 1) > 0 ? (square[set, m] - c * mean * mean) / (c - 1) : 0) : "nan"
-      print set, made[set], m, c, mean, deviation, sum_last[set, m] / c, theirs, ((set, m) in spread ? spread[set, m] : "nan") > (out "/offline_rl.tsv")
-      print s + (k - (bars + 1) / 2) * 0.8 / bars, m, mean, deviation, theirs > (out "/offline_rl_bars.tsv")
-    }
-    split(set, word, OFS)
-    names = names (s > 1 ? ";" : "") word[1] "|" word[2] "|(" made[set] ")"
-  }
-  for (k = 1; k <= bars; k++) list = with(list, shown[k])
-  print names > (out "/offline_rl_sets.txt")
-  print list > (out "/offline_rl_models.txt")
-  print bars > (out "/offline_rl_count.txt")
-  print n_sets
+  if (!complete) exit 0
+  write_tables()
+  write_captions()
+  print complete
 }

@@ -36,7 +36,8 @@ peers_packages=(
 )
 # Installed where that is possible; nothing but what is named here goes without them.
 optional=(
-  libdnnl-dev # gru_vendor and lstm_vendor
+  libdnnl-dev   # gru_vendor and lstm_vendor
+  libmujoco-dev # environments halfcheetah, hopper and walker2d
 )
 # A program that is there under another package's name (gnuplot-qt, a compiler of one's own) serves.
 declare -A program=(

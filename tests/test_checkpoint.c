@@ -24,7 +24,7 @@ static const mr_progress place = {.step = 1234567890123,
                                   .wall_ns = 5,
                                   .tokens = 1LL << 60,
                                   .best_step = -1,
-                                  .best_loss = 1.0 / 3};
+                                  .best_rank = 1.0 / 3};
 
 /* A network of two layers on a learned input, its optimizer, and what both held last. */
 typedef struct net {
@@ -135,7 +135,7 @@ static void parameters_moments_and_place_come_back_bit_by_bit(void **state)
   assert_ok(mr_checkpoint_load(path, be, b.t, b.o, &p));
   assert_true(same(&b, want));
   assert_true(p.step == place.step && p.wall_ns == place.wall_ns && p.tokens == place.tokens &&
-              p.best_step == place.best_step && p.best_loss == place.best_loss);
+              p.best_step == place.best_step && p.best_rank == place.best_rank);
   mr_free(want);
   close_net(&a);
   close_net(&b);

@@ -50,7 +50,7 @@ echo "help and version"
 right "Usage: minrnn COMMAND"
 right "Usage: minrnn COMMAND" --help
 right "minrnn 0." --version
-for command in list info train sample bench table check dump infer crossover verify; do right "Usage: minrnn $command" "$command" --help; done
+for command in list info train sample bench table check dump infer compare crossover verify rl-info rl-make; do right "Usage: minrnn $command" "$command" --help; done
 for key in task model steps selective_copy.data_tokens lr; do
   right "$key" train --help
   right "$key" bench --help
@@ -60,7 +60,7 @@ echo "commands and arguments that do not exist"
 wrong "did you mean train?" trian
 wrong "no command frobnicate" frobnicate
 wrong "no command" ""
-for command in list info train sample bench table check dump; do wrong "frobnicate" "$command" --frobnicate; done
+for command in list info train sample bench table check dump rl-info rl-make; do wrong "frobnicate" "$command" --frobnicate; done
 wrong "-x" train -x
 wrong "one experiment file" train a.cfg b.cfg
 

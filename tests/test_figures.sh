@@ -142,6 +142,67 @@ awk -v got="$(cell shakespeare_curves seconds mingru | tail -n 1)" 'BEGIN { exit
 [ ! -e "$RESULTS/figures/selective_copy_curves.png" ] || fail "a figure of selective copying without runs"
 scripts_run_alone fig_shakespeare.gp
 
+echo "scores of acting stand by data set and model, with their seeds, targets and origin"
+# One run per line: environment, level, generated (yes or no), model, seed, status, eval, score.
+make_plays()
+{
+  rm -rf "$RESULTS"
+  mkdir -p "$RESULTS/runs/made_up"
+  printf 'run\tstep\n' > "$tmp/eval.tsv"
+  awk -v OFS='\t' -v summary="$tmp/summary.tsv" -v runs="$RESULTS/runs/made_up" '
+    BEGIN {
+      print "run", "task", "model", "seed", "device", "math", "status", "test_score_best", "test_score_last", \
+        "valid_score_best", "test_score_2_best", "test_score_2_last", "test_data_score_best", "test_data_score_last", \
+        "test_return_best", "test_return_last", "offline_rl.env", "offline_rl.data", "offline_rl.eval", \
+        "offline_rl.window", "data_generated", "data_origin", "data_return_mean", "data_return_low", \
+        "data_return_high", "data_target", "data_target_2" > summary
+    }
+    {
+      run = $1 "-" $2 "-" $3 "-" $4 "-" $5
+      printf "" > (runs "/" run ".h5")
+      second = $1 == "tmaze" ? "nan" : $8 / 2
+      print run, "offline_rl", $4, $5, "cpu", "f32", $6, $8, $8 - 5, $8 + 3, second, second, $8, $8, 10 * $8, 10 * $8, \
+        $1, $2, $7, 20, $3, "somewhere", 500, 0, 1000, 3600, ($1 == "tmaze" ? "nan" : 1800) > summary
+    }'
+}
+make_plays << 'EOF'
+hopper medium yes mingru 1 complete window 50
+hopper medium yes mingru 2 complete window 54
+hopper medium yes transformer 1 complete window 40
+hopper medium yes mlp 1 failed window 99
+hopper medium no mingru 1 complete window 70
+tmaze medium yes minlstm 1 complete stream 100
+tmaze medium yes mlp 1 complete stream -12
+EOF
+said=$("$root/scripts/figures.sh" made_up 2>&1) || fail "figures.sh: $said"
+grep -qi warning <<< "$said" && fail "gnuplot warns: $said"
+figure_is_good offline_rl 'Offline reinforcement learning'
+# Column $1 of the row of environment $2, origin $3 and model $4.
+play()
+{
+  awk -F'\t' -v name="$1" -v env="$2" -v origin="$3" -v model="$4" '
+    NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+    $at["env"] == env && $at["origin"] == origin && $at["model"] == model { print $at[name] }' \
+    "$RESULTS/figures/data/offline_rl.tsv"
+}
+[ "$(play best hopper generated mingru)" = 52 ] || fail "mean of two seeds: $(play best hopper generated mingru)"
+[ "$(play best_deviation hopper generated mingru)" = 2.82843 ] || fail "deviation of two seeds"
+[ "$(play last hopper generated mingru) $(play highest hopper generated mingru)" = "47 55" ] || fail "last, highest"
+[ "$(play best_2 hopper generated mingru)" = 26 ] || fail "the second target"
+[ "$(play best_2 tmaze generated minlstm)" = nan ] || fail "the T-maze has one target"
+[ "$(play published hopper generated mingru) $(play certainty hopper D4RL mingru)" = "79.4 M" ] || fail "published"
+[ "$(play published tmaze generated minlstm)" = nan ] || fail "nobody published this"
+[ "$(play best hopper D4RL mingru)" = 70 ] || fail "D4RL's data are kept apart from ours"
+[ -z "$(play best hopper generated mlp)" ] || fail "a failed run is drawn"
+[ "$(play data_mean hopper generated mingru)" = 50 ] || fail "score of the data"
+grep -q '\* Data generated here' "$RESULTS/figures/data/offline_rl_published.txt" || fail "the caption hides what was generated"
+grep -q 'Hopper\*' "$RESULTS/figures/data/offline_rl_sets.tsv" || fail "generated data are not marked"
+scripts_run_alone fig_offline_rl.gp
+make_plays <<< 'tmaze medium yes minlstm 1 complete stream 100'
+said=$("$root/scripts/figures.sh" made_up 2>&1) || fail "figures.sh: $said"
+grep -qi warning <<< "$said" && fail "gnuplot warns: $said"
+figure_is_good offline_rl 'Offline reinforcement learning'
+
 echo "missing models are left out, and the newest profile is taken when none is named"
 make_tables << 'EOF'
 minlstm 2 1 complete 0.80

@@ -299,7 +299,7 @@ static void fused_models_equal_their_small_op_twins(void **state)
 
 /* ==== Learning and planning ================================================================== */
 
-static void every_model_learns_four_sequences_by_heart(void **state)
+static void every_model_with_a_state_learns_four_sequences_by_heart(void **state)
 {
   const mr_optim_rule rule = {.lr = 0.01,
                               .schedule = MR_CONSTANT,
@@ -322,8 +322,11 @@ static void every_model_learns_four_sequences_by_heart(void **state)
       assert_ok(mr_optim_step(optim, step, NULL));
       loss = net_step(&n, 0, 1);
     }
-    if (!(loss <= 0.1 * first))
-      fail_msg("%s: loss went from %g to %g only", mr_models[i]->name, first, loss);
+    /* What is asked for lies steps back, so nobody can answer who carries nothing. */
+    mr_shape shape[MR_MAX_STATE];
+    const bool remembers = n.model->state(&n.c, n.n.dims, shape) > 0;
+    if ((loss <= 0.1 * first) != remembers)
+      fail_msg("%s: loss went from %g to %g", mr_models[i]->name, first, loss);
     mr_optim_destroy(optim);
     net_close(&n);
   }
@@ -367,7 +370,7 @@ int main(void)
       cmocka_unit_test(stretches_and_single_steps_equal_whole_sequences),
       cmocka_unit_test(both_halves_of_a_batch_add_up_to_the_whole),
       cmocka_unit_test(fused_models_equal_their_small_op_twins),
-      cmocka_unit_test(every_model_learns_four_sequences_by_heart),
+      cmocka_unit_test(every_model_with_a_state_learns_four_sequences_by_heart),
       cmocka_unit_test(planned_memory_is_within_two_percent_of_the_bound),
   };
   return cmocka_run_group_tests(tests, open_backend, close_backend);

@@ -36,7 +36,7 @@ static void check_stretches(const net *whole, mr_streamer *s, const int *length)
   for (int from = 0; *length > 0; from += *length++) {
     for (int b = 0; b < B; b++)
       memcpy(part + b * *length, token + b * T + from, (size_t)*length * sizeof *part);
-    assert_ok(mr_streamer_read(s, part, *length));
+    assert_ok(mr_streamer_read(s, part, NULL, *length));
   }
   assert_ok(mr_streamer_last(s, got));
   assert_close(got, want, B * V, tolerance, tolerance);
@@ -57,7 +57,7 @@ static void stretches_of(const char *model, const char *words)
   for (int64_t chunk = 1; chunk <= 4; chunk++) {
     mr_streamer *s = NULL;
     mr_real y[B * V];
-    assert_ok(mr_streamer_open(&s, be, &n.c, n.model, &n.info, B, chunk));
+    assert_ok(mr_streamer_open(&s, be, &n.c, n.model, &n.info, B, chunk, NULL));
     assert_fails(mr_streamer_last(s, y), MR_ERR_ARG, "no step was read");
     /* Equal seeds give equal parameters. */
     for (int w = 0; w < 5; w++) check_stretches(&n, s, way[w]);
@@ -119,9 +119,9 @@ static void behind_the_end_of_its_context_attention_sees_the_latest_steps(void *
     for (int i = 0; i < STRETCHES * B * 5; i++) token[i] = (i * 7 + i / 3) % V;
     assert_ok(net_config(&n, be, "transformer", "--transformer.positions=none"));
     assert_int_equal(n.info.T, T);
-    assert_ok(mr_streamer_open(&s, be, &n.c, n.model, &n.info, B, chunk));
+    assert_ok(mr_streamer_open(&s, be, &n.c, n.model, &n.info, B, chunk, NULL));
     for (int k = 0; k < STRETCHES; k++) {
-      assert_ok(mr_streamer_read(s, token + k * B * chunk, chunk));
+      assert_ok(mr_streamer_read(s, token + k * B * chunk, NULL, chunk));
       assert_ok(mr_streamer_last(s, got));
       hand_over_whole(&n, s, chunk, k + 1, token, want);
       assert_close(got, want, B * V, tolerance, tolerance);
@@ -142,14 +142,14 @@ static void a_rewound_reader_begins_anew(void **state)
     net n;
     mr_streamer *s = NULL;
     assert_ok(net_config(&n, be, model[m], "--conv=3"));
-    assert_ok(mr_streamer_open(&s, be, &n.c, n.model, &n.info, B, 4));
-    assert_ok(mr_streamer_read(s, token, 6));
+    assert_ok(mr_streamer_open(&s, be, &n.c, n.model, &n.info, B, 4, NULL));
+    assert_ok(mr_streamer_read(s, token, NULL, 6));
     assert_ok(mr_streamer_last(s, first));
     mr_streamer_rewind(s);
-    assert_ok(mr_streamer_read(s, token + B, 5));
+    assert_ok(mr_streamer_read(s, token + B, NULL, 5));
     assert_ok(mr_streamer_last(s, other));
     mr_streamer_rewind(s);
-    assert_ok(mr_streamer_read(s, token, 6));
+    assert_ok(mr_streamer_read(s, token, NULL, 6));
     assert_ok(mr_streamer_last(s, again));
     assert_memory_equal(first, again, sizeof first);
     assert_memory_not_equal(first, other, sizeof first);
@@ -168,7 +168,7 @@ static void a_starved_opening_fails_cleanly(void **state)
     mr_streamer *s = NULL;
     assert_in_range(i, 1, 10000);
     mr_alloc_fail_at(i);
-    st = mr_streamer_open(&s, be, &n.c, n.model, &n.info, 1, 3);
+    st = mr_streamer_open(&s, be, &n.c, n.model, &n.info, 1, 3, NULL);
     mr_alloc_fail_at(0);
     mr_streamer_close(s);
   }

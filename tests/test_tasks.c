@@ -146,7 +146,7 @@ static void check_filled(subject *s)
 {
   const widths w = widths_of(s);
   assert_in_range(s->info.from, 0, s->info.T - 1);
-  assert_true((s->info.vocab > 0) != (s->info.in_dim > 0));
+  assert_true(s->info.vocab > 0 || s->info.in_dim > 0);
   assert_in_range(s->info.n_metrics, 1, MR_MAX_METRICS);
   for (int split = MR_TRAIN; split <= MR_TEST; split++) {
     mr_batch b = new_batch(s, (mr_split)split, 3, 5);
@@ -283,6 +283,7 @@ static void say(const subject *s, const mr_batch *b, int64_t B, int64_t class, m
 static void check_perfect(subject *s)
 {
   enum { B = 4 };
+  if (s->def->rollout != NULL) return; /* scores what it does, not answers */
   for (int split = MR_TRAIN; split <= MR_TEST; split++) {
     mr_batch b = new_batch(s, (mr_split)split, 1, B);
     mr_real *y = room(B * s->T_out * s->info.out_dim, sizeof *y);

@@ -23,6 +23,8 @@ int mr_cmd_table(int argc, char **argv);
 int mr_cmd_check(int argc, char **argv);
 int mr_cmd_sample(int argc, char **argv);
 int mr_cmd_dump(int argc, char **argv);
+int mr_cmd_rl_info(int argc, char **argv);
+int mr_cmd_rl_make(int argc, char **argv);
 
 /* Prints "minrnn: <sentence of the last failure>" to stderr; with MINRNN_TRACE=1 in the environment
  * also the places it passed. Returns 2 for MR_ERR_CONFIG and MR_ERR_ARG, otherwise 1. */

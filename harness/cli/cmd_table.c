@@ -11,7 +11,8 @@ static int help(void)
   printf(
       "minrnn table prints what run files hold as columns, one heading line first.\n\n"
       "Usage: minrnn table GROUP FILE... [--format=aligned|tsv|csv] [--json] [--over=MODEL,...]\n\n"
-      "  GROUP  summary: one row per file: settings, state and results of the run\n"
+      "  GROUP  summary: one row per file: settings, state and results of the run, then the\n"
+      "         options of its task and what the file says of the data\n"
       "         cells: one row per file of minrnn bench: cell, times, shares, plan and memory\n"
       "         facts: one row per file: how the run ended and why, its command and machine\n"
       "         train, eval, bench, ops or any other table of the files: all its rows, with the\n"
@@ -22,7 +23,6 @@ static int help(void)
       "commas\n"
       "                    (csv)\n"
       "  --json            one JSON object per row\n"
-      "  --with=GROUP/NAME,...  with summary: these attributes too, e.g. "
       "config/selective_copy.tokens\n"
       "  --over=A,B        with cells: columns speed_up_A, speed_up_B: the step time of that "
       "model\n"
@@ -82,8 +82,8 @@ static mr_status put_named(void *grid, const char *name, const char *value, mr_h
   return mr_table_put(grid, name, value, kind != MR_H5_TEXT);
 }
 
-/* Every attribute of a group, through fn with the grid as its context. */
-static mr_status put_each(mr_grid *g, hid_t file, const char *path, const char *group,
+/* Every attribute of a group, through fn. */
+static mr_status put_each(void *ctx, hid_t file, const char *path, const char *group,
                           mr_status (*fn)(void *, const char *, const char *, mr_h5_kind))
 {
   mr_status st = MR_OK;
@@ -92,7 +92,7 @@ static mr_status put_each(mr_grid *g, hid_t file, const char *path, const char *
   MR_TRY(mr_h5_has_group(file, path, group, &there));
   if (!there) goto out;
   MR_H5(at = H5Gopen2(file, group, H5P_DEFAULT), "open a group");
-  MR_TRY(mr_h5_each_attr(at, path, fn, g));
+  MR_TRY(mr_h5_each_attr(at, path, fn, ctx));
 out:
   return mr_h5_drop(at, st, path);
 }
@@ -124,23 +124,41 @@ static mr_status put_result(void *ctx, const char *name, const char *value, mr_h
   return mr_table_put(ctx, column, value, kind != MR_H5_TEXT);
 }
 
-/* "config/model,machine/cpu": these attributes as columns "model" and "cpu". */
-static mr_status put_wanted(mr_grid *g, hid_t file, const char *path, const char *with)
+/* Options of the run's own task. */
+typedef struct task_options {
+  mr_grid *g;
+  char before[MR_TABLE_CELL]; /* "<task>." */
+} task_options;
+
+static mr_status put_option(void *ctx, const char *name, const char *value, mr_h5_kind kind)
 {
-  char group[MR_GRID_NAME], name[MR_GRID_NAME];
-  for (const char *at = with; at != NULL && *at != '\0'; at += *at == ',') {
-    const size_t n = strcspn(at, ","), slash = strcspn(at, "/,");
-    if (slash == n || slash >= sizeof group || n - slash > sizeof name)
-      return MR_FAIL(MR_ERR_ARG, "with is %s; allowed: GROUP/NAME, split by commas", with);
-    (void)snprintf(group, sizeof group, "%.*s", (int)slash, at);
-    (void)snprintf(name, sizeof name, "%.*s", (int)(n - slash - 1), at + slash + 1);
-    MR_CHECK(mr_table_put_attr(g, file, path, group, name, name, true));
-    at += n;
-  }
-  return MR_OK;
+  const task_options *o = ctx;
+  (void)kind; /* settings are texts */
+  if (strncmp(name, o->before, strlen(o->before)) != 0) return MR_OK;
+  return mr_table_put(o->g, name, value, true);
 }
 
-static mr_status summary_row(mr_grid *g, hid_t file, const char *path, const char *with)
+/* A fact of the data, "steps" as "data_steps". */
+static mr_status put_fact(void *ctx, const char *name, const char *value, mr_h5_kind kind)
+{
+  char column[MR_GRID_NAME];
+  (void)snprintf(column, sizeof column, "data_%s", name);
+  return mr_table_put(ctx, column, value, kind != MR_H5_TEXT);
+}
+
+static mr_status put_options(mr_grid *g, hid_t file, const char *path)
+{
+  task_options o = {.g = g};
+  char task[MR_TABLE_CELL - 2];
+  bool there = false;
+  MR_CHECK(mr_h5_has_attr(file, path, "config", "task", &there));
+  if (!there) return MR_OK;
+  MR_CHECK(mr_h5_attr_from(file, path, "config", "task", task, sizeof task, NULL));
+  (void)snprintf(o.before, sizeof o.before, "%s.", task);
+  return put_each(&o, file, path, "config", put_option);
+}
+
+static mr_status summary_row(mr_grid *g, hid_t file, const char *path)
 {
   char stem[MR_TABLE_CELL], folder[MR_TABLE_CELL];
   bool run = false;
@@ -153,8 +171,9 @@ static mr_status summary_row(mr_grid *g, hid_t file, const char *path, const cha
   for (int i = 0; i < N_KEYS; i++)
     MR_CHECK(
         mr_table_put_attr(g, file, path, key[i].group, key[i].name, key[i].name, key[i].number));
-  MR_CHECK(put_wanted(g, file, path, with));
-  return put_each(g, file, path, "result", put_result);
+  MR_CHECK(put_each(g, file, path, "result", put_result));
+  MR_CHECK(put_options(g, file, path));
+  return put_each(g, file, path, "data", put_fact);
 }
 
 /* ---- facts ----------------------------------------------------------------------------------- */
@@ -229,7 +248,7 @@ out:
 /* ---- The command ----------------------------------------------------------------------------- */
 
 typedef struct request {
-  const char *group, *over, *with;
+  const char *group, *over;
   mr_grid_form form;
   mr_files files;
   mr_cell_times times;
@@ -256,7 +275,7 @@ static mr_status add_file(mr_grid *g, const request *r, const char *path)
   int64_t before = g->n_rows;
   MR_TRY(mr_h5_open(&file, path));
   if (strcmp(r->group, "summary") == 0)
-    MR_TRY(summary_row(g, file, path, r->with));
+    MR_TRY(summary_row(g, file, path));
   else if (strcmp(r->group, "facts") == 0)
     MR_TRY(facts_row(g, file, path));
   else if (strcmp(r->group, "cells") == 0)
@@ -307,8 +326,6 @@ static mr_status parse_word(request *r, const char *arg)
     return parse_form(format, &r->form);
   else if (mr_cli_value(arg, "over"))
     r->over = mr_cli_value(arg, "over");
-  else if (mr_cli_value(arg, "with"))
-    r->with = mr_cli_value(arg, "with");
   else if (arg[0] == '-')
     return MR_FAIL(MR_ERR_ARG, "table does not know the argument %s, see minrnn table --help", arg);
   else if (!r->group)

@@ -8,7 +8,7 @@
 #include "status.h"
 MR_C_BEGIN
 
-enum { MR_GRID_COLUMNS = 96, MR_GRID_NAME = 96 };
+enum { MR_GRID_COLUMNS = 160, MR_GRID_NAME = 96 };
 typedef enum mr_grid_form { MR_GRID_ALIGNED, MR_GRID_TSV, MR_GRID_CSV, MR_GRID_JSON } mr_grid_form;
 
 typedef struct mr_grid_column {

@@ -14,7 +14,9 @@ typedef enum mr_stream {
   MR_STREAM_TEST,    /* test data                                   */
   MR_STREAM_DROPOUT, /* masks; drawn in kernels, see philox.h       */
   MR_STREAM_CHECK,   /* test inputs                                 */
-  MR_STREAM_SAMPLE   /* symbols of generated text; index = place    */
+  MR_STREAM_SAMPLE,  /* symbols of generated text; index = place    */
+  MR_STREAM_EPISODE, /* starts and noise of environments; index = episode */
+  MR_STREAM_ACTION   /* actions that try things out; index = episode      */
 } mr_stream;
 
 /* A cursor in the sequence named by (seed, stream, index). A plain value: copy it freely. */

@@ -97,15 +97,9 @@ static mr_status alloc_for(mr_tape *t, mr_val v, mr_real **out)
   return MR_OK;
 }
 
-static mr_val input_of(const mr_net *net)
-{
-  return net->token.id != 0 ? net->token : net->value;
-}
-
 static mr_status open_cut(cut *k, mr_subject *s)
 {
   void *p;
-  mr_real *input;
   k->s = s;
   k->T = stretch_of(s->info.T);
   MR_CHECK(mr_calloc(&p, (size_t)s->c->layers, sizeof *k->state));
@@ -117,8 +111,8 @@ static mr_status open_cut(cut *k, mr_subject *s)
   MR_CHECK(mr_tape_alloc(k->tape));
   MR_CHECK(alloc_for(s->tape, s->net.y, &k->whole));
   MR_CHECK(alloc_for(k->tape, k->net.y, &k->y));
-  MR_CHECK(alloc_for(k->tape, input_of(&k->net), &input));
-  k->input = input;
+  const size_t step = sizeof(int32_t) + (size_t)s->info.in_dim * sizeof(mr_real);
+  MR_CHECK(mr_calloc(&k->input, (size_t)(s->c->batch * k->T), step));
   return mr_tape_tick(k->tape, 0, false);
 }
 
@@ -170,20 +164,27 @@ static mr_status carry(cut *k, bool start)
   return MR_OK;
 }
 
-/* Uploads steps from .. from + T - 1 of the batch. */
+/* Uploads steps from .. from + T - 1 of whole sequences to input v. */
+static mr_status feed_input(cut *k, mr_val v, const void *whole, int64_t from)
+{
+  const unsigned char *source = whole;
+  unsigned char *to = k->input;
+  mr_view view;
+  if (v.id == 0) return MR_OK;
+  MR_CHECK(mr_tape_view(k->tape, v, &view));
+  const size_t bytes = mr_bytes(&view.shape, view.dtype), rows = (size_t)k->s->c->batch,
+               step = bytes / (rows * (size_t)k->T);
+  for (size_t row = 0; row < rows; row++)
+    memcpy(to + row * (size_t)k->T * step,
+           source + (row * (size_t)k->s->info.T + (size_t)from) * step, (size_t)k->T * step);
+  return k->s->be->api->upload(k->s->be, view.data, k->input, bytes);
+}
+
 static mr_status feed_stretch(cut *k, int64_t from)
 {
   const mr_batch *b = mr_feed_batch(k->s->feed);
-  const mr_task_info *info = &k->s->info;
-  size_t step = b->token != NULL ? sizeof *b->token : (size_t)info->in_dim * sizeof *b->value;
-  const unsigned char *source = b->token != NULL ? (const void *)b->token : (const void *)b->value;
-  unsigned char *to = k->input;
-  mr_view view;
-  for (int64_t row = 0; row < k->s->c->batch; row++)
-    memcpy(to + (size_t)(row * k->T) * step, source + (size_t)(row * info->T + from) * step,
-           (size_t)k->T * step);
-  MR_CHECK(mr_tape_view(k->tape, input_of(&k->net), &view));
-  return k->s->be->api->upload(k->s->be, view.data, k->input, mr_bytes(&view.shape, view.dtype));
+  MR_CHECK(feed_input(k, k->net.token, b->token, from));
+  return feed_input(k, k->net.value, b->value, from);
 }
 
 /* Compares the outputs of a stretch with those of the whole sequence, which has them from

@@ -67,24 +67,60 @@ static mr_val block(mr_tape *t, const mr_config *c, const mr_model_def *m, mr_di
   return x;
 }
 
+/* The sum of the embeddings of all parts of value [B,T,in_dim] -> [B,T,D]. */
+static mr_val embed_parts(mr_tape *t, const mr_task_info *info, mr_val value, int64_t D)
+{
+  const mr_val none = {0};
+  mr_val x = none;
+  int64_t from = 0;
+  for (int i = 0; i < info->n_parts; i++) {
+    const int64_t n = info->part[i];
+    mr_scope_push(t, "embed", i);
+    const mr_init init = mr_init_uniform(1 / sqrt((double)(n - 1)));
+    mr_val w = mr_param(t, "weight", mr_shape2(D, n), init);
+    mr_val y = mr_linear_with(t, mr_slice_last(t, value, from, n), w, none);
+    mr_scope_pop(t);
+    x = i == 0 ? y : mr_add(t, x, y);
+    from += n;
+  }
+  return x;
+}
+
+/* Inputs and their embedding -> [B,T,D]. */
+static mr_val embed(mr_tape *t, const mr_config *c, const mr_task_info *info, mr_net *net)
+{
+  const mr_dims d = net->dims;
+  mr_val x = {0};
+  if (info->in_dim > 0) {
+    net->value = mr_input(t, "value", mr_shape3(d.B, d.T, info->in_dim), MR_REAL);
+    x = info->n_parts > 0 ? embed_parts(t, info, net->value, d.D)
+                          : mr_linear(t, net->value, "embed", d.D);
+  }
+  if (info->vocab > 0) {
+    net->token = mr_input(t, "token", mr_shape2(d.B, d.T), MR_I32);
+    mr_val y = mr_embed(t, net->token, "embed", info->vocab, d.D);
+    x = info->in_dim > 0 ? mr_add(t, x, y) : y;
+  }
+  return info->normed ? mr_dropout(t, norm(t, c, x, "embed.norm"), c->dropout) : x;
+}
+
+static mr_val head(mr_tape *t, const mr_task_info *info, mr_val x)
+{
+  if (!info->bounded) return mr_linear_nobias(t, x, "head", info->out_dim);
+  return mr_act(t, mr_linear(t, x, "head", info->out_dim), MR_TANH);
+}
+
 /* Input, blocks, norm and head; steps before `from` are dropped behind the blocks. */
 static void body(mr_tape *t, const mr_config *c, const mr_model_def *m, const mr_task_info *info,
                  int64_t from, mr_net *net, mr_state *states)
 {
   mr_dims d = net->dims;
-  mr_val x;
-  if (info->vocab > 0) {
-    net->token = mr_input(t, "token", mr_shape2(d.B, d.T), MR_I32);
-    x = mr_embed(t, net->token, "embed", info->vocab, d.D);
-  } else {
-    net->value = mr_input(t, "value", mr_shape3(d.B, d.T, info->in_dim), MR_REAL);
-    x = mr_linear(t, net->value, "embed", d.D);
-  }
+  mr_val x = embed(t, c, info, net);
   if (m->embed != NULL) x = m->embed(t, c, d, x, states);
   for (d.layer = 0; d.layer < d.L; d.layer++)
     x = block(t, c, m, d, x, states != NULL ? &states[d.layer] : NULL);
   if (from > 0) x = mr_slice_time(t, x, from, d.T - from);
-  net->y = mr_linear_nobias(t, norm(t, c, x, "norm"), "head", info->out_dim);
+  net->y = head(t, info, norm(t, c, x, "norm"));
   mr_keep(t, net->y);
 }
 

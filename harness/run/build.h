@@ -18,9 +18,10 @@ typedef struct mr_net {
 int64_t mr_hidden(const mr_config *c);
 
 /* Records the whole network for B sequences of info->T steps:
- *   x = embed(token) or linear(value)     [x = the model's own embed(x)]
+ *   x = embed(token), linear(value) or the sum of both   [x = drop(norm x), if the task wants it]
+ *   [x = the model's own embed(x)]
  *   L times: [x += pointwise(conv_k(x))]  x += drop(mixer(norm x))  [x += drop(mlp(norm x))]
- *   y = head(norm(x[from:]));  loss.
+ *   y = head(norm(x[from:])) [or its tanh];  loss.
  * Norm and head see only the steps that are read. Errors stick to the tape. */
 void mr_build(mr_tape *t, const mr_config *c, const mr_model_def *m, const mr_task_info *info,
               int64_t B, mr_net *net);

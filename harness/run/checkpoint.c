@@ -41,7 +41,7 @@ static mr_status save_progress(hid_t file, const char *path, const mr_progress *
   MR_TRY(mr_h5_put_int(feed, path, "wall_ns", p->wall_ns));
   MR_TRY(mr_h5_put_int(feed, path, "tokens", p->tokens));
   MR_TRY(mr_h5_put_int(feed, path, "best_step", p->best_step));
-  MR_TRY(mr_h5_put_num(feed, path, "best_loss", p->best_loss));
+  MR_TRY(mr_h5_put_num(feed, path, "best_rank", p->best_rank));
 out:
   return mr_h5_drop(feed, st, path);
 }
@@ -162,7 +162,7 @@ static mr_status load_progress(const source *s, mr_progress *p)
                {"wall_ns", H5T_NATIVE_INT64, &got.wall_ns},
                {"tokens", H5T_NATIVE_INT64, &got.tokens},
                {"best_step", H5T_NATIVE_INT64, &got.best_step},
-               {"best_loss", H5T_NATIVE_DOUBLE, &got.best_loss}};
+               {"best_rank", H5T_NATIVE_DOUBLE, &got.best_rank}};
   htri_t there = 0;
   MR_H5(there = H5Lexists(s->file, "feed", H5P_DEFAULT), "look for the place in the run");
   if (!there) {

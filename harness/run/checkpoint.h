@@ -12,7 +12,7 @@ typedef struct mr_progress {
   int64_t wall_ns;   /* time spent so far, over all sittings                        */
   int64_t tokens;    /* tokens trained on so far                                    */
   int64_t best_step; /* of the best validation; -1: none yet                        */
-  double best_loss;  /* its loss                                                    */
+  double best_rank;  /* its loss, or -1 times its first metric where that decides   */
 } mr_progress;
 
 /* Writes /config, /params and (o != NULL) /moments and /feed to "<path>.tmp", then renames. The old

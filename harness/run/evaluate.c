@@ -6,8 +6,9 @@ struct mr_eval {
   mr_backend *be;
   mr_tape *tape;
   const mr_task_def *def;
-  const mr_task *task;
+  mr_task *task;
   mr_feed *feed;
+  mr_policy *policy;
   mr_task_info info;
   int64_t B;
   mr_view loss, y;
@@ -15,7 +16,7 @@ struct mr_eval {
 };
 
 mr_status mr_eval_create(mr_eval **out, mr_backend *be, mr_tape *t, const mr_net *net,
-                         const mr_task_def *def, const mr_task *task, mr_feed *feed)
+                         const mr_task_def *def, mr_task *task, mr_feed *feed, mr_policy *policy)
 {
   mr_status st = MR_OK;
   mr_eval *e = NULL;
@@ -27,6 +28,7 @@ mr_status mr_eval_create(mr_eval **out, mr_backend *be, mr_tape *t, const mr_net
   e->def = def;
   e->task = task;
   e->feed = feed;
+  e->policy = policy;
   e->B = net->dims.B;
   def->info(task, &e->info);
   MR_TRY(mr_tape_view(t, net->loss, &e->loss));
@@ -46,14 +48,13 @@ void mr_eval_destroy(mr_eval *e)
   mr_free(e);
 }
 
-/* Positions that the batch's loss is a mean over: all but those of a set's last batch are as many. */
+/* What the batch's loss is a mean over: positions that have a label, or their weights. */
 static double scored(const mr_eval *e, const mr_batch *b)
 {
   const int64_t positions = e->B * (e->info.T - e->info.from);
-  int64_t n = 0;
-  if (b->label == NULL) return (double)positions;
-  for (int64_t i = 0; i < positions; i++) n += b->label[i] >= 0;
-  return (double)n;
+  double n = 0;
+  for (int64_t i = 0; i < positions; i++) n += b->label ? b->label[i] >= 0 : (double)b->weight[i];
+  return n;
 }
 
 /* What is summed over batches. */
@@ -74,6 +75,7 @@ static mr_status add_batch(mr_eval *e, mr_split s, uint64_t index, sums *to)
   const double n = scored(e, batch);
   to->loss += n * (double)loss;
   to->scored += n;
+  if (e->def->rollout != NULL) return MR_OK;
   return e->def->score(e->task, batch, e->B, e->host_y, to->metric, to->count);
 }
 
@@ -82,6 +84,8 @@ mr_status mr_evaluate(mr_eval *e, mr_split s, int64_t batches, mr_score *out)
   sums sum = {.loss = 0};
   if (s != MR_TRAIN && e->info.n_eval > 0) batches = (e->info.n_eval + e->B - 1) / e->B;
   for (int64_t i = 0; i < batches; i++) MR_CHECK(add_batch(e, s, (uint64_t)i, &sum));
+  if (e->def->rollout != NULL)
+    MR_CHECK(e->def->rollout(e->task, s, e->policy, sum.metric, sum.count));
   out->loss = sum.scored > 0 ? sum.loss / sum.scored : 0;
   for (int i = 0; i < MR_MAX_METRICS; i++)
     out->metric[i] = i < e->info.n_metrics && sum.count[i] > 0 ? sum.metric[i] / sum.count[i] : 0;

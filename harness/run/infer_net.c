@@ -45,6 +45,9 @@ static mr_status read_task(mr_speaker *s)
   MR_CHECK(st);
   def->info(task, &s->info);
   def->close(task);
+  if (s->info.vocab > 0 && s->info.in_dim > 0)
+    return MR_FAIL(MR_ERR_UNSUPPORTED, "task %s has two kinds of input, and inference reads one",
+                   c.task);
   return MR_OK;
 }
 
@@ -114,7 +117,8 @@ mr_status mr_speaker_open(mr_speaker *s)
   const mr_config *c = &s->cell->config;
   const size_t out = (size_t)(c->batch * s->info.out_dim), tokens = (size_t)s->tokens;
   const size_t room = (size_t)s->capacity;
-  MR_CHECK(mr_streamer_open(&s->net, s->be, c, s->model, &s->info, c->batch, s->row->chunk));
+  MR_CHECK(mr_streamer_open(&s->net, s->be, c, s->model, &s->info, c->batch, s->row->chunk,
+                            NULL));
   MR_CHECK(open_inputs(s));
   MR_CHECK(mr_calloc((void **)&s->y, out, sizeof *s->y));
   MR_CHECK(mr_calloc((void **)&s->first, out * (tokens + 1), sizeof *s->first));
@@ -143,7 +147,8 @@ static mr_status read_steps(mr_speaker *s, const void *x, int64_t n, mr_span *sp
 {
   const double cpu = mr_processor_ns();
   const int64_t start = mr_now_ns();
-  MR_CHECK(mr_streamer_read(s->net, x, n));
+  const bool ids = s->info.vocab > 0;
+  MR_CHECK(mr_streamer_read(s->net, ids ? x : NULL, ids ? NULL : x, n));
   MR_CHECK(mr_streamer_last(s->net, s->y)); /* waits for the device */
   span->wall = (double)(mr_now_ns() - start);
   span->told = mr_is_one_cpu_thread(s->be) ? mr_processor_ns() - cpu : span->wall;
@@ -172,7 +177,9 @@ static mr_status check_whole(mr_speaker *s, mr_real *whole, int64_t b)
   const int64_t B = s->cell->config.batch, dim = s->info.out_dim;
   double worst = 0, size = 0;
   const char *x = (const char *)s->x + (size_t)(b * s->info.T) * step_bytes(s);
-  MR_CHECK(mr_streamer_whole(s->net, x, whole));
+  const bool ids = s->info.vocab > 0;
+  MR_CHECK(mr_streamer_whole(s->net, ids ? (const void *)x : NULL, ids ? NULL : (const void *)x,
+                             whole));
   for (int64_t t = 0; t <= s->tokens; t++)
     for (int64_t i = 0; i < dim; i++) {
       const double want = (double)whole[t * dim + i];

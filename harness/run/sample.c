@@ -180,7 +180,7 @@ static mr_status open_sampler(sampler *s, const char *checkpoint, const char *pr
   /* The prompt is read once, or parts of the text again and again. */
   int64_t chunk = m->context == NULL && s->n < CHUNK ? s->n : CHUNK;
   if (chunk > s->info.T) chunk = s->info.T;
-  MR_CHECK(mr_streamer_open(&s->net, s->be, &s->c, m, &s->info, 1, chunk));
+  MR_CHECK(mr_streamer_open(&s->net, s->be, &s->c, m, &s->info, 1, chunk, NULL));
   MR_CHECK(mr_checkpoint_load(checkpoint, s->be, mr_streamer_params(s->net), NULL, NULL));
   return open_memory(s);
 }
@@ -219,7 +219,7 @@ static void append(sampler *s, int32_t id)
 
 static mr_status read_new(sampler *s)
 {
-  MR_CHECK(mr_streamer_read(s->net, s->id + s->n_read, s->n - s->n_read));
+  MR_CHECK(mr_streamer_read(s->net, s->id + s->n_read, NULL, s->n - s->n_read));
   s->n_read = s->n;
   return MR_OK;
 }

@@ -26,24 +26,25 @@ struct mr_streamer {
   const mr_model_def *m;
   mr_task_info info;
   int64_t B;
-  mr_tape *params; /* the whole network over one sequence, for its parameters */
+  mr_tape *own;          /* the whole network over one sequence, for its parameters */
+  const mr_tape *params; /* the same or another's                                   */
   mr_net whole;
   mr_plan_report plan;
   stretch part[N_STRETCHES];
   rows rows[MR_MAX_STATE]; /* the same in all layers                          */
   const stretch *last;     /* that ran last; NULL: the sequences begin        */
   int64_t n_read;          /* steps of these sequences                        */
-  size_t step_bytes;       /* of one step of one sequence                        */
-  unsigned char *stage;    /* [B,T] of the longer stretch                        */
+  unsigned char *stage;    /* [B,T] of the longer stretch and the wider input */
 };
 
 /* ---- Opening --------------------------------------------------------------------------------- */
 
 static mr_status record_params(mr_streamer *s)
 {
-  MR_CHECK(mr_tape_create(&s->params, s->be, (uint64_t)s->c->seed));
-  mr_build(s->params, s->c, s->m, &s->info, 1, &s->whole);
-  return mr_tape_plan(s->params, s->whole.y, false, &s->plan);
+  MR_CHECK(mr_tape_create(&s->own, s->be, (uint64_t)s->c->seed));
+  s->params = s->own;
+  mr_build(s->own, s->c, s->m, &s->info, 1, &s->whole);
+  return mr_tape_plan(s->own, s->whole.y, false, &s->plan);
 }
 
 static mr_status record_stretch(mr_streamer *s, stretch *p, int64_t T)
@@ -59,14 +60,14 @@ static mr_status record_stretch(mr_streamer *s, stretch *p, int64_t T)
 
 /* Tapes and their plans, without device memory. */
 static mr_status record(mr_streamer **out, mr_backend *be, const mr_config *c,
-                        const mr_model_def *m, const mr_task_info *info, int64_t B, int64_t chunk)
+                        const mr_model_def *m, const mr_task_info *info, int64_t B, int64_t chunk,
+                        const mr_tape *owner)
 {
   mr_status st = MR_OK;
   mr_streamer *s = NULL;
   MR_TRY(mr_calloc((void **)&s, 1, sizeof *s));
-  *s = (mr_streamer){.be = be, .c = c, .m = m, .info = *info, .B = B};
-  s->step_bytes = info->vocab > 0 ? sizeof(int32_t) : (size_t)info->in_dim * sizeof(mr_real);
-  MR_TRY(record_params(s));
+  *s = (mr_streamer){.be = be, .c = c, .m = m, .info = *info, .B = B, .params = owner};
+  if (owner == NULL) MR_TRY(record_params(s));
   if (chunk > 1) MR_TRY(record_stretch(s, &s->part[MANY], chunk));
   MR_TRY(record_stretch(s, &s->part[ONE], 1));
   *out = s;
@@ -91,9 +92,10 @@ static mr_status alloc_rows(mr_streamer *s)
 static mr_status alloc_all(mr_streamer *s)
 {
   const int64_t most = s->part[MANY].T > 1 ? s->part[MANY].T : 1;
-  MR_CHECK(mr_calloc((void **)&s->stage, (size_t)(s->B * most), s->step_bytes));
+  const size_t step = sizeof(int32_t) + (size_t)s->info.in_dim * sizeof(mr_real);
+  MR_CHECK(mr_calloc((void **)&s->stage, (size_t)(s->B * most), step));
   MR_CHECK(alloc_rows(s));
-  MR_CHECK(mr_tape_alloc(s->params));
+  if (s->own != NULL) MR_CHECK(mr_tape_alloc(s->own));
   for (stretch *p = s->part; p < s->part + N_STRETCHES; p++) {
     if (p->tape == NULL) continue;
     MR_CHECK(mr_tape_alloc(p->tape));
@@ -104,11 +106,11 @@ static mr_status alloc_all(mr_streamer *s)
 
 mr_status mr_streamer_open(mr_streamer **out, mr_backend *be, const mr_config *c,
                            const mr_model_def *m, const mr_task_info *info, int64_t B,
-                           int64_t chunk)
+                           int64_t chunk, const mr_tape *owner)
 {
   mr_status st = MR_OK;
   mr_streamer *s = NULL;
-  MR_TRY(record(&s, be, c, m, info, B, chunk));
+  MR_TRY(record(&s, be, c, m, info, B, chunk, owner));
   MR_TRY(alloc_all(s));
   *out = s;
   s = NULL;
@@ -121,7 +123,7 @@ mr_status mr_streamer_bytes(mr_backend *be, const mr_config *c, const mr_model_d
                             const mr_task_info *info, int64_t B, int64_t chunk, int64_t *bytes)
 {
   mr_streamer *s = NULL;
-  MR_CHECK(record(&s, be, c, m, info, B, chunk));
+  MR_CHECK(record(&s, be, c, m, info, B, chunk, NULL));
   *bytes = s->plan.params + s->plan.acts_peak;
   for (const stretch *p = s->part; p < s->part + N_STRETCHES; p++)
     if (p->tape != NULL) *bytes += p->plan.acts_peak;
@@ -137,7 +139,7 @@ void mr_streamer_close(mr_streamer *s)
     mr_free(s->part[i].state);
   }
   for (int i = 0; i < MR_MAX_STATE; i++) mr_free(s->rows[i].row);
-  mr_tape_destroy(s->params);
+  mr_tape_destroy(s->own);
   mr_free(s->stage);
   mr_free(s);
 }
@@ -226,18 +228,20 @@ static mr_status set_initial(mr_streamer *s, const stretch *p, bool zero)
   return MR_OK;
 }
 
-static mr_status input_of(const mr_tape *t, const mr_net *net, mr_view *out)
+static mr_status zero_input(mr_streamer *s, const stretch *p, mr_val v)
 {
-  return mr_tape_view(t, net->token.id != 0 ? net->token : net->value, out);
+  mr_view in;
+  if (v.id == 0) return MR_OK;
+  MR_CHECK(mr_tape_view(p->tape, v, &in));
+  return s->be->api->fill(s->be, in.data, 0, mr_bytes(&in.shape, in.dtype));
 }
 
 /* Initial states may be functions of parameters, so they are known after a first pass only. */
 static mr_status start(mr_streamer *s, stretch *p)
 {
-  mr_view in;
   if (!p->started) {
-    MR_CHECK(input_of(p->tape, &p->net, &in));
-    MR_CHECK(s->be->api->fill(s->be, in.data, 0, mr_bytes(&in.shape, in.dtype)));
+    MR_CHECK(zero_input(s, p, p->net.token));
+    MR_CHECK(zero_input(s, p, p->net.value));
     MR_CHECK(set_initial(s, p, true));
     MR_CHECK(mr_tape_forward(p->tape));
     p->started = true;
@@ -259,29 +263,39 @@ void mr_streamer_restart(mr_streamer *s)
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-/* Reads steps from .. from + T - 1 of x, whose sequences have n. */
-static mr_status read_stretch(mr_streamer *s, stretch *p, const unsigned char *x, int64_t from,
-                              int64_t n)
+/* Hands steps from .. from + T - 1 of x, whose sequences have n, to input v of p. */
+static mr_status feed(mr_streamer *s, const stretch *p, mr_val v, const void *x, int64_t from,
+                      int64_t n)
 {
-  const size_t step = s->step_bytes, row = (size_t)p->T * step;
   mr_view in;
+  if (v.id == 0) return MR_OK;
+  MR_CHECK(mr_tape_view(p->tape, v, &in));
+  const size_t bytes = mr_bytes(&in.shape, in.dtype), row = bytes / (size_t)s->B,
+               step = row / (size_t)p->T;
+  const unsigned char *source = (const unsigned char *)x + (size_t)from * step;
+  for (size_t b = 0; b < (size_t)s->B; b++)
+    memcpy(s->stage + b * row, source + b * (size_t)n * step, row);
+  return s->be->api->upload(s->be, in.data, s->stage, bytes);
+}
+
+static mr_status read_stretch(mr_streamer *s, stretch *p, const int32_t *token,
+                              const mr_real *value, int64_t from, int64_t n)
+{
   MR_CHECK(s->last != NULL ? carry_all(s, p, s->last) : start(s, p));
-  for (int64_t b = 0; b < s->B; b++)
-    memcpy(s->stage + (size_t)b * row, x + (size_t)(b * n + from) * step, row);
-  MR_CHECK(input_of(p->tape, &p->net, &in));
-  MR_CHECK(s->be->api->upload(s->be, in.data, s->stage, (size_t)s->B * row));
+  MR_CHECK(feed(s, p, p->net.token, token, from, n));
+  MR_CHECK(feed(s, p, p->net.value, value, from, n));
   MR_CHECK(mr_tape_forward(p->tape));
   s->last = p;
   s->n_read += p->T;
   return MR_OK;
 }
 
-mr_status mr_streamer_read(mr_streamer *s, const void *x, int64_t n)
+mr_status mr_streamer_read(mr_streamer *s, const int32_t *token, const mr_real *value, int64_t n)
 {
   const int64_t chunk = s->part[MANY].T;
   for (int64_t from = 0; from < n;) {
     stretch *p = &s->part[chunk > 0 && n - from >= chunk ? MANY : ONE];
-    MR_CHECK(read_stretch(s, p, x, from, n));
+    MR_CHECK(read_stretch(s, p, token, value, from, n));
     from += p->T;
   }
   return MR_OK;
@@ -309,20 +323,30 @@ static mr_status clear_answers(mr_streamer *s)
   for (int i = 0; i < 3; i++) {
     mr_view v;
     if (answer[i].id == 0) continue;
-    MR_CHECK(mr_tape_view(s->params, answer[i], &v));
+    MR_CHECK(mr_tape_view(s->own, answer[i], &v));
     MR_CHECK(s->be->api->fill(s->be, v.data, 0, mr_bytes(&v.shape, v.dtype)));
   }
   return MR_OK;
 }
 
-mr_status mr_streamer_whole(mr_streamer *s, const void *x, mr_real *y)
+/* x to an input of the whole network that it may not have. */
+static mr_status whole_input(mr_streamer *s, mr_val v, const void *x)
 {
-  mr_view in, out;
+  mr_view in;
+  if (v.id == 0) return MR_OK;
+  MR_CHECK(mr_tape_view(s->own, v, &in));
+  return s->be->api->upload(s->be, in.data, x, mr_bytes(&in.shape, in.dtype));
+}
+
+mr_status mr_streamer_whole(mr_streamer *s, const int32_t *token, const mr_real *value, mr_real *y)
+{
+  mr_view out;
+  if (s->own == NULL) return MR_FAIL(MR_ERR_ARG, "this network has the parameters of another");
   MR_CHECK(clear_answers(s));
-  MR_CHECK(input_of(s->params, &s->whole, &in));
-  MR_CHECK(s->be->api->upload(s->be, in.data, x, mr_bytes(&in.shape, in.dtype)));
-  MR_CHECK(mr_tape_tick(s->params, 0, false));
-  MR_CHECK(mr_tape_forward(s->params));
-  MR_CHECK(mr_tape_view(s->params, s->whole.y, &out));
+  MR_CHECK(whole_input(s, s->whole.token, token));
+  MR_CHECK(whole_input(s, s->whole.value, value));
+  MR_CHECK(mr_tape_tick(s->own, 0, false));
+  MR_CHECK(mr_tape_forward(s->own));
+  MR_CHECK(mr_tape_view(s->own, s->whole.y, &out));
   return s->be->api->download(s->be, y, out.data, mr_bytes(&out.shape, out.dtype));
 }

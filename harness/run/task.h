@@ -6,7 +6,7 @@
 #include "shape.h"
 MR_C_BEGIN
 
-enum { MR_MAX_METRICS = 4 };
+enum { MR_MAX_METRICS = 8, MR_MAX_PARTS = 4 };
 typedef enum mr_split { MR_TRAIN, MR_VALID, MR_TEST } mr_split;
 typedef enum mr_loss { MR_LOSS_XENT, MR_LOSS_MSE } mr_loss;
 typedef struct mr_task mr_task; /* defined by each task file for itself */
@@ -15,8 +15,9 @@ typedef struct mr_task_info {
   mr_loss loss;
   int64_t T;       /* steps per sequence                                                  */
   int64_t from;    /* outputs are read at steps from .. T-1 only: T_out = T - from        */
-  int64_t vocab;   /* token input: symbols; 0 for real-valued input                       */
-  int64_t in_dim;  /* real-valued input: channels per step; 0 for tokens                  */
+  int64_t vocab;   /* token input: symbols; 0 without one                                 */
+  int64_t in_dim;  /* real-valued input: channels per step; 0 without one. Where there    */
+                   /* are both, their embeddings are added                                */
   int64_t out_dim; /* classes for XENT, channels for MSE                                  */
   int n_metrics;
   const char *metric[MR_MAX_METRICS]; /* "accuracy"; higher is better                        */
@@ -26,6 +27,15 @@ typedef struct mr_task_info {
    * batches. */
   int64_t n_eval;
   const char *bits; /* name of the loss in bits, "bits_per_char"; NULL: not told */
+  /* Real-valued input in parts, each with an embedding of its own: the next part[i] channels, the first
+   * of them 1 where a step has this part and 0 elsewhere, so that its weight is the bias. 0: one
+   * linear map of all. */
+  int n_parts;
+  int64_t part[MR_MAX_PARTS];
+  bool normed;      /* norm and dropout behind the embedding                      */
+  bool bounded;     /* the head is the tanh of an affine map                      */
+  int64_t episodes; /* with `rollout`: sequences that it acts in side by side     */
+  bool streams;     /* and whether it reads them step by step, or in whole windows */
 } mr_task_info;
 
 /* Host memory of the caller, sized from mr_task_info and B. Parts that do not apply are NULL. */
@@ -36,6 +46,22 @@ typedef struct mr_batch {
   mr_real *target; /* [B,T_out,out_dim]                        */
   mr_real *weight; /* [B,T_out], 0 where not scored            */
 } mr_batch;
+
+/* The network as one that acts in info.episodes sequences side by side. All memory is the host's. */
+typedef struct mr_policy mr_policy;
+struct mr_policy {
+  /* Without info.streams: outputs y [B,T_out,out_dim] of whole sequences; token [B,T] and value
+   * [B,T,in_dim], NULL where the task has none. */
+  MR_MUST mr_status (*window)(mr_policy *p, const int32_t *token, const mr_real *value, mr_real *y);
+  /* With it: all sequences start anew; then n more steps are read, token [B,n] and value [B,n,in_dim],
+   * and y [B,out_dim] are the outputs of the last of them. */
+  void (*restart)(mr_policy *p);
+  MR_MUST mr_status (*read)(mr_policy *p, const int32_t *token, const mr_real *value, int64_t n,
+                            mr_real *y);
+};
+
+/* Takes one fact of a task's data: text, or a number where text is NULL. */
+typedef mr_status (*mr_data_fn)(void *ctx, const char *name, const char *text, double number);
 
 typedef struct mr_task_def {
   const char *name, *summary;
@@ -56,6 +82,12 @@ typedef struct mr_task_def {
    * the number of positions to count[i]; metric = sum / count over a whole split. */
   MR_MUST mr_status (*score)(const mr_task *k, const mr_batch *b, int64_t B, const mr_real *y,
                              double *sum, double *count);
+  /* (optional) Instead of `score`, which may then be NULL: acts in episodes, the same for every config
+   * seed, and adds each metric's sum over episodes to sum[i] and their number to count[i]. The first
+   * metric, not the loss, then tells which validation is the best. Allocates nothing. */
+  MR_MUST mr_status (*rollout)(mr_task *k, mr_split s, mr_policy *p, double *sum, double *count);
+  /* (optional) What every result should say of the data, for /data of the run file. */
+  MR_MUST mr_status (*facts)(const mr_task *k, mr_data_fn fn, void *ctx);
   /* (optional) Text, for `minrnn sample`: symbol id as at most 4 bytes into out, not ended; returns
    * how many. */
   int (*decode)(const mr_task *k, int32_t id, char *out);

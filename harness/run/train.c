@@ -124,10 +124,14 @@ static mr_status validate(mr_training *t)
 {
   mr_score s;
   MR_CHECK(mr_evaluate(t->eval, MR_VALID, t->c->eval_batches, &s));
+  t->valid = s;
+  t->validated = t->now.step;
   MR_CHECK(check_finite(t, "validation loss", t->now.step, s.loss));
   MR_CHECK(mr_training_log_score(t, t->now.step, MR_VALID, &s));
-  if (s.loss < t->now.best_loss) {
-    t->now.best_loss = s.loss;
+  /* Where the network acts, how well it does is the goal. */
+  const double rank = t->def->rollout != NULL ? -s.metric[0] : s.loss;
+  if (rank < t->now.best_rank) {
+    t->now.best_rank = rank;
     t->now.best_step = t->now.step;
     MR_CHECK(mr_checkpoint_save(t->best, t->c, t->be, t->tape, NULL, &t->now));
   }

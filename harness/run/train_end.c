@@ -17,11 +17,15 @@ mr_status mr_training_log_score(mr_training *t, int64_t step, mr_split s, const 
   return mr_table_append(t->eval_rows, row);
 }
 
-static mr_status score_both_splits(mr_training *t, double *valid_loss, double *valid,
-                                   double *test_loss, double *test)
+/* Of the parameters in the tape; `known`: their score on the validation split, or NULL. */
+static mr_status score_both_splits(mr_training *t, const mr_score *known, double *valid_loss,
+                                   double *valid, double *test_loss, double *test)
 {
   mr_score v, s;
-  MR_CHECK(mr_evaluate(t->eval, MR_VALID, t->c->eval_batches, &v));
+  if (known != NULL)
+    v = *known;
+  else
+    MR_CHECK(mr_evaluate(t->eval, MR_VALID, t->c->eval_batches, &v));
   if (t->info.n_eval > 0)
     s = v; /* one set is both */
   else
@@ -55,12 +59,13 @@ static mr_status final_scores(mr_training *t)
   r->best_step = t->now.best_step;
   r->seconds = (double)t->now.wall_ns / 1e9;
   tell_metrics(t);
-  MR_CHECK(
-      score_both_splits(t, &r->valid_loss_last, r->valid_last, &r->test_loss_last, r->test_last));
+  const mr_score *known = t->validated == t->now.step ? &t->valid : NULL;
+  MR_CHECK(score_both_splits(t, known, &r->valid_loss_last, r->valid_last, &r->test_loss_last,
+                             r->test_last));
   if (r->best_step != r->steps) {
     MR_CHECK(mr_checkpoint_load(t->best, t->be, t->tape, NULL, NULL));
-    MR_CHECK(
-        score_both_splits(t, &r->valid_loss_best, r->valid_best, &r->test_loss_best, r->test_best));
+    MR_CHECK(score_both_splits(t, NULL, &r->valid_loss_best, r->valid_best, &r->test_loss_best,
+                               r->test_best));
     MR_CHECK(log_test(t, r->best_step, r->test_loss_best, r->test_best));
   } else {
     r->valid_loss_best = r->valid_loss_last;

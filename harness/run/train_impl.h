@@ -36,12 +36,15 @@ typedef struct mr_training {
   mr_optim_rule rule;
   mr_optim *optim;
   mr_feed *feed;
+  mr_player *player; /* NULL: the task has no rollouts */
   mr_eval *eval;
   mr_log *log;
   mr_table *train_rows, *eval_rows;
   mr_meter meter;
 
   mr_progress now;
+  int64_t validated; /* step of the last validation of this sitting; -1: none */
+  mr_score valid;    /* its score                                             */
   int64_t earlier_ns, start_ns, synced_ns; /* of earlier sittings; clock readings   */
   int64_t bytes_before;                    /* the device's count before we took any */
   int64_t bytes_after;                     /* and after the last step               */

@@ -44,7 +44,12 @@ static mr_status allocate(mr_training *t)
   MR_CHECK(mr_optim_open(&t->optim, t->c, t->be, t->tape));
   MR_CHECK(mr_tape_view(t->tape, t->net.loss, &t->loss));
   MR_CHECK(mr_feed_create(&t->feed, t->be, t->tape, &t->net, t->def, t->task));
-  return mr_eval_create(&t->eval, t->be, t->tape, &t->net, t->def, t->task, t->feed);
+  mr_policy *policy = NULL;
+  if (t->def->rollout != NULL) {
+    MR_CHECK(mr_player_open(&t->player, t->be, t->c, t->model, &t->info, t->tape));
+    policy = mr_player_policy(t->player);
+  }
+  return mr_eval_create(&t->eval, t->be, t->tape, &t->net, t->def, t->task, t->feed, policy);
 }
 
 /* ---- Tables --------------------------------------------------------------------------------- */
@@ -135,6 +140,12 @@ static mr_status go_on(mr_training *t)
   return MR_OK;
 }
 
+static mr_status log_fact(void *ctx, const char *name, const char *text, double number)
+{
+  return text != NULL ? mr_log_text(ctx, "data", name, text)
+                      : mr_log_num(ctx, "data", name, number);
+}
+
 /* The first command stays beside that of this sitting. */
 static mr_status log_commands(mr_training *t)
 {
@@ -195,8 +206,8 @@ static mr_status prepare(mr_training *t)
   /* Three times the parameters in the last checkpoint and its successor, once in the best. */
   MR_CHECK(mr_check_room(t->run, 7 * t->plan.params + (1 << 20)));
   MR_CHECK(allocate(t));
-  t->now.best_step = -1;
-  t->now.best_loss = INFINITY;
+  t->now.best_step = t->validated = -1;
+  t->now.best_rank = INFINITY;
   if (t->init[0] != '\0' && !going_on)
     MR_CHECK(mr_checkpoint_load(t->init, t->be, t->tape, NULL, NULL));
   MR_CHECK(mr_log_create(&t->log, t->run, t->c, t->o->command != NULL ? t->o->command : ""));
@@ -204,6 +215,7 @@ static mr_status prepare(mr_training *t)
   MR_CHECK(mr_log_plan(t->log, &t->plan, mr_optim_bytes(t->optim)));
   MR_CHECK(mr_log_nodes(t->log, t->tape, t->plan.nodes));
   if (t->init[0] != '\0') MR_CHECK(mr_log_text(t->log, "/", "init", t->init));
+  if (t->def->facts != NULL) MR_CHECK(t->def->facts(t->task, log_fact, t->log));
   MR_CHECK(log_commands(t));
   MR_CHECK(own(t, going_on));
   if (going_on) return go_on(t);
@@ -230,6 +242,7 @@ void mr_training_close(mr_training *t)
   mr_training_unlock(t);
   mr_log_destroy(t->log);
   mr_eval_destroy(t->eval);
+  mr_player_close(t->player);
   mr_feed_destroy(t->feed);
   mr_optim_destroy(t->optim);
   mr_tape_destroy(t->tape);

@@ -20,6 +20,7 @@ SCAFFOLDS = [
     ["--conv=4", "--mlp=geglu"],
     ["--conv=4", "--mlp=gelu", "--norm=layernorm", "--h0=zero"],
     ["--conv=1", "--mlp=geglu", "--mlp_mult=1.3", "--norm=layernorm", "--dropout=0.2"],
+    ["--task=offline_rl", "--length=0", "--offline_rl.window=7", "--mlp=gelu", "--norm=layernorm"],
 ]
 # Sizes that only some models have.
 OWN = {

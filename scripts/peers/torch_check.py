@@ -238,12 +238,16 @@ def mamba(p, x):
     return p.linear("out", y * F.silu(z), p.D, bias=False)
 
 
+def memoryless(p, x):
+    return p.linear("out", F.gelu(p.linear("in", x, p.H)), p.D)
+
+
 MIXERS = {
     "mingru": mingru, "mingru_smallops": mingru,
     "minlstm": minlstm, "minlstm_smallops": minlstm,
     "gru": gru, "gru_loop": gru, "gru_vendor": gru,
     "lstm": lstm, "lstm_loop": lstm, "lstm_vendor": lstm,
-    "transformer": transformer, "mamba": mamba,
+    "transformer": transformer, "mamba": mamba, "mlp": memoryless,
 }
 
 # ---- The scaffold ------------------------------------------------------------------------------------
@@ -270,6 +274,22 @@ def mlp(p, x):
     return p.linear("out", F.gelu(p.linear("in", y, hidden)), p.D)
 
 
+def embed(dump, top, width):
+    """[B,T,D]: the sum of what there is of tokens, parts of the values, and values as a whole."""
+    x, at, part = 0, 0, 0
+    while f"embed.{part}.weight" in dump.params:
+        n = dump.params[f"embed.{part}.weight"].shape[1]
+        x = x + F.linear(dump.batch["value"][..., at:at + n],
+                         dump.param(f"embed.{part}.weight", width, n))
+        at, part = at + n, part + 1
+    if "value" in dump.batch and part == 0:
+        x = x + top.linear("embed", dump.batch["value"], width)
+    if "token" in dump.batch:
+        vocab = dump.params["embed.weight"].shape[0] if "embed.weight" in dump.params else 0
+        x = x + F.embedding(dump.batch["token"].long(), dump.param("embed.weight", vocab, width))
+    return norm(Scope(dump, "embed."), x) if "embed.norm.gain" in dump.params else x
+
+
 def network(dump):
     """Outputs [B,T_out,out_dim]."""
     model = dump.key("model")
@@ -277,11 +297,7 @@ def network(dump):
         raise Unusable(f"{dump.path}: model {model} is none that torch_check.py knows; it knows "
                        f"{', '.join(sorted(MIXERS))}")
     top, width = Scope(dump, ""), int(dump.number("width"))
-    if "token" in dump.batch:
-        vocab = dump.params["embed.weight"].shape[0] if "embed.weight" in dump.params else 0
-        x = F.embedding(dump.batch["token"].long(), dump.param("embed.weight", vocab, width))
-    else:
-        x = top.linear("embed", dump.batch["value"], width)
+    x = embed(dump, top, width)
     if model == "transformer" and top.option("positions") == "learned":
         context = int(float(top.option("context"))) or x.shape[1]
         x = x + top("position.weight", context, width)[:x.shape[1]]
@@ -294,6 +310,8 @@ def network(dump):
         if dump.key("mlp") != "none":
             x = x + mlp(Scope(dump, block + "mlp."), x)
     x = norm(top, x[:, dump.start:])
+    if "head.bias" in dump.params:
+        return torch.tanh(top.linear("head", x, dump.y.shape[-1]))
     return top.linear("head", x, dump.y.shape[-1], bias=False)
 
 
