@@ -6,6 +6,7 @@
 #include "feed.h"
 #include "h5log.h"
 #include "rule.h"
+#include "step.h"
 
 /* One model being timed. */
 typedef struct mr_subject {
@@ -29,6 +30,7 @@ typedef struct mr_subject {
   mr_plan_report plan;
   mr_optim *optim;
   mr_feed *feed;
+  mr_step *step;
   int64_t steps; /* optimizer steps done                            */
 
   double *sample[MR_N_BENCH_TIMES]; /* ns */
@@ -46,8 +48,10 @@ void mr_subject_close(mr_subject *s);
 MR_MUST mr_status mr_mixer_forward(mr_subject *s);
 MR_MUST mr_status mr_mixer_seed(mr_subject *s);
 MR_MUST mr_status mr_mixer_backward(mr_subject *s);
-/* One training step on the batch that was fed last. MR_ERR_NUMERIC when it went wrong. */
+/* One training step on the batch that was fed last, waited for. check: MR_ERR_NUMERIC when a step so
+ * far went wrong. */
 MR_MUST mr_status mr_subject_step(mr_subject *s);
+MR_MUST mr_status mr_subject_check(mr_subject *s);
 /* The gate; see mr_bench. */
 MR_MUST mr_status mr_subject_gate(mr_subject *s);
 #endif

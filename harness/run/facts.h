@@ -10,7 +10,9 @@ MR_MUST mr_status mr_log_plan(mr_log *l, const mr_plan_report *p, int64_t moment
 /* device_bytes in /memory, and doubt where it is off the planned bytes by more than a tenth of them
  * and 64 MiB, which libraries, stacks and the allocator may take: the run is then "mistrusted". */
 MR_MUST mr_status mr_log_device_memory(mr_log *l, int64_t planned, int64_t device);
-/* Table /nodes: the planned step node by node, where it has at most 4096. */
+/* /plan/variants: which kernel ops got that have several, as "gru_seq: weights on chip; ...". */
+MR_MUST mr_status mr_log_variants(mr_log *l, const mr_tape *t, int32_t nodes);
+/* Variants and the table /nodes: the planned step node by node, where it has at most 4096. */
 MR_MUST mr_status mr_log_nodes(mr_log *l, const mr_tape *t, int32_t nodes);
 /* /machine. */
 MR_MUST mr_status mr_log_machine(mr_log *l, const mr_backend *be);

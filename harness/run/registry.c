@@ -45,10 +45,8 @@ static mr_status check(const mr_config *c)
   if (c->batch % c->accum != 0)
     return MR_FAIL(MR_ERR_CONFIG, "batch is %lld, which accum = %lld does not divide",
                    (long long)c->batch, (long long)c->accum);
-#ifndef MR_WITH_CUDA
-  if (strcmp(c->device, "cuda") == 0)
+  if (strcmp(c->device, "cuda") == 0 && !mr_backend_built(MR_CUDA))
     return MR_FAIL(MR_ERR_CONFIG, "device is cuda, but this program was built for the CPU only");
-#endif
   if (strcmp(c->device, "cpu") == 0 && strcmp(c->math, "f32") != 0)
     return MR_FAIL(MR_ERR_CONFIG, "math is %s, but on the CPU only f32 is allowed", c->math);
   return MR_OK;
