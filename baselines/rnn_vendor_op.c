@@ -1,107 +1,35 @@
-/* rnn_vendor_op.c — GRU and LSTM layers as ops over oneDNN's. SPDX-License-Identifier: MIT */
+/* rnn_vendor_op.c — GRU and LSTM layers of vendors as ops: oneDNN's on the CPU, cuDNN's on CUDA.
+ * SPDX-License-Identifier: MIT */
 #include "rnn_vendor.h"
-
-#if defined MR_WITH_DNNL && !defined MR_REAL_IS_DOUBLE
 #include <string.h>
-#include "onednn.h"
 #include "op_util.h"
+#include "rnn_vendor_impl.h"
+#include "cudnn.h"
 
-typedef struct vendor_attr {
-  int32_t cell; /* mr_onednn_cell */
-} vendor_attr;
+const char *const mr_cudnn_algo_name[MR_CUDNN_ALGOS] = {[MR_CUDNN_SMALL_H] =
+                                                            "persist_static_small_h",
+                                                        [MR_CUDNN_STATIC] = "persist_static",
+                                                        [MR_CUDNN_DYNAMIC] = "persist_dynamic",
+                                                        [MR_CUDNN_STANDARD] = "standard"};
 
-/* Where inputs stand: x, w, wb, u, then ub (GRU), then the states. */
-enum { IN_X, IN_W, IN_WB, IN_U, IN_UB };
-/* oneDNN's GRU gates are z, r, n; ours r, z, n. LSTM gates agree. */
-static const int gru_gate[] = {1, 0, 2};
-
-static bool is_gru(const void *attr)
+static mr_status check_shapes(const mr_vendor_attr *a, const mr_view *in, int32_t n_in, bool *state)
 {
-  return ((const vendor_attr *)attr)->cell == MR_ONEDNN_GRU;
-}
-
-static int first_state(const void *attr)
-{
-  return is_gru(attr) ? 5 : 4;
-}
-
-static mr_onednn_shape shape_of(const void *attr, const mr_shape *x, const mr_shape *u, bool state,
-                                int threads)
-{
-  return (mr_onednn_shape){.cell = is_gru(attr) ? MR_ONEDNN_GRU : MR_ONEDNN_LSTM,
-                           .threads = threads,
-                           .state = state,
-                           .B = x->dim[0],
-                           .T = x->dim[1],
-                           .D = x->dim[2],
-                           .H = u->dim[1]};
-}
-
-/* ---- Memory of a call: counted when planned, placed when run ------------------------------------ */
-
-typedef struct carver {
-  char *base; /* NULL: count only */
-  size_t used;
-} carver;
-
-static void *carve(carver *c, size_t bytes)
-{
-  void *p = c->base != NULL ? c->base + c->used : NULL;
-  c->used += (bytes + 63) / 64 * 64;
-  return p;
-}
-
-/* Gives the roles that are no view of the call their places; returns the bytes. */
-static size_t lay_out(const mr_onednn_shape *s, const mr_onednn_need *need, mr_onednn_pass pass,
-                      void *base, void **data)
-{
-  carver c = {base, 0};
-  const bool gru = s->cell == MR_ONEDNN_GRU;
-  const size_t H = (size_t)s->H * sizeof(mr_real), state = (size_t)s->B * H;
-  const size_t w = (gru ? 3 : 4) * (size_t)s->D * H, u = (gru ? 3 : 4) * (size_t)s->H * H;
-  data[MR_ROLE_SCRATCH] = carve(&c, need->scratch[pass]);
-  data[MR_ROLE_W] = carve(&c, need->w_bytes[pass]);
-  data[MR_ROLE_U] = carve(&c, need->u_bytes[pass]);
-  if (gru) {
-    data[MR_ROLE_W_PLAIN] = carve(&c, w);
-    data[MR_ROLE_U_PLAIN] = carve(&c, u);
-    data[MR_ROLE_BIAS] = carve(&c, 4 * H);
-  } else {
-    data[MR_ROLE_H_LAST] = carve(&c, state);
-  }
-  if (pass == MR_ONEDNN_FWD) return c.used;
-  data[MR_ROLE_DX] = carve(&c, (size_t)(s->B * s->T * s->D) * sizeof(mr_real));
-  data[MR_ROLE_DH0] = carve(&c, state);
-  data[MR_ROLE_DC0] = carve(&c, state);
-  data[MR_ROLE_DW] = carve(&c, need->dw_bytes);
-  data[MR_ROLE_DU] = carve(&c, need->du_bytes);
-  data[MR_ROLE_DW_PLAIN] = carve(&c, w);
-  data[MR_ROLE_DU_PLAIN] = carve(&c, u);
-  data[MR_ROLE_DBIAS] = carve(&c, 4 * H);
-  data[MR_ROLE_DH_LAST] = carve(&c, state);
-  data[MR_ROLE_DC_LAST] = carve(&c, state);
-  return c.used;
-}
-
-/* ---- Shapes ----------------------------------------------------------------------------------- */
-
-static mr_status check_shapes(const void *attr, const mr_view *in, int32_t n_in, bool *state)
-{
-  const char *name = is_gru(attr) ? "gru_vendor" : "lstm_vendor";
-  const int64_t G = is_gru(attr) ? 3 : 4;
-  const int first = first_state(attr);
-  MR_CHECK(mr_rule_rank(name, "x", &in[IN_X], MR_REAL, 3));
-  MR_CHECK(mr_rule_rank(name, "u", &in[IN_U], MR_REAL, 2));
-  const int64_t B = in[IN_X].shape.dim[0], D = in[IN_X].shape.dim[2], H = in[IN_U].shape.dim[1];
+  const char *name = a->gru ? "gru_vendor" : "lstm_vendor";
+  const int64_t G = a->gru ? 3 : 4;
+  const int first = mr_vendor_state(a);
+  MR_CHECK(mr_rule_rank(name, "x", &in[MR_VENDOR_X], MR_REAL, 3));
+  MR_CHECK(mr_rule_rank(name, "u", &in[MR_VENDOR_U], MR_REAL, 2));
+  const int64_t B = in[MR_VENDOR_X].shape.dim[0], D = in[MR_VENDOR_X].shape.dim[2],
+                H = in[MR_VENDOR_U].shape.dim[1];
   const mr_shape w = mr_shape2(G * H, D), bias = mr_shape1(G * H), u = mr_shape2(G * H, H);
   const mr_shape h = mr_shape3(B, 1, H);
-  MR_CHECK(mr_rule_shape(name, "w", &in[IN_W], MR_REAL, &w));
-  MR_CHECK(mr_rule_shape(name, "wb", &in[IN_WB], MR_REAL, &bias));
-  MR_CHECK(mr_rule_shape(name, "u", &in[IN_U], MR_REAL, &u));
-  if (is_gru(attr)) MR_CHECK(mr_rule_shape(name, "ub", &in[IN_UB], MR_REAL, &bias));
+  MR_CHECK(mr_rule_shape(name, "w", &in[MR_VENDOR_W], MR_REAL, &w));
+  MR_CHECK(mr_rule_shape(name, "wb", &in[MR_VENDOR_WB], MR_REAL, &bias));
+  MR_CHECK(mr_rule_shape(name, "u", &in[MR_VENDOR_U], MR_REAL, &u));
+  if (a->gru) MR_CHECK(mr_rule_shape(name, "ub", &in[MR_VENDOR_UB], MR_REAL, &bias));
   *state = mr_rule_given(in, n_in, first);
   if (*state) MR_CHECK(mr_rule_shape(name, "h0", &in[first], MR_REAL, &h));
-  if (is_gru(attr)) return MR_OK;
+  if (a->gru) return MR_OK;
   if (mr_rule_given(in, n_in, first + 1) != *state)
     return MR_FAIL(MR_ERR_SHAPE, "%s: h0 and c0 must both be given or both be left out", name);
   if (*state) MR_CHECK(mr_rule_shape(name, "c0", &in[first + 1], MR_REAL, &h));
@@ -111,186 +39,58 @@ static mr_status check_shapes(const void *attr, const mr_view *in, int32_t n_in,
 static mr_status vendor_infer(const void *attr, const mr_view *in, int32_t n_in,
                               const mr_site *site, mr_need *need)
 {
-  mr_onednn_need asked;
-  void *nowhere[MR_ONEDNN_ROLES];
+  const mr_vendor_attr *a = attr;
   bool state;
-  MR_CHECK(check_shapes(attr, in, n_in, &state));
-  const mr_onednn_shape s = shape_of(attr, &in[IN_X].shape, &in[IN_U].shape, state, site->threads);
-  MR_CHECK(mr_onednn_needs(&s, &asked));
-  const double G = is_gru(attr) ? 3 : 4, steps = (double)(s.B * s.T), H = (double)s.H;
-  need->out[0] = mr_shape3(s.B, s.T, s.H);
-  if (!is_gru(attr)) need->out[1] = mr_shape3(s.B, 1, s.H);
-  need->save[0] = mr_shape1((int64_t)((asked.workspace + sizeof(mr_real) - 1) / sizeof(mr_real)));
-  need->n_save = 1;
-  need->work_fwd = lay_out(&s, &asked, MR_ONEDNN_FWD, NULL, nowhere);
-  need->work_bwd = lay_out(&s, &asked, MR_ONEDNN_BWD, NULL, nowhere);
+  MR_CHECK(check_shapes(a, in, n_in, &state));
+  const mr_shape *x = &in[MR_VENDOR_X].shape;
+  const int64_t B = x->dim[0], T = x->dim[1], D = x->dim[2], H = in[MR_VENDOR_U].shape.dim[1];
+  const double G = a->gru ? 3 : 4, steps = (double)(B * T), width = (double)H;
+  if (site->device == MR_CPU) MR_CHECK(mr_vendor_cpu_need(a, in, n_in, site, need));
+#ifdef MR_WITH_CUDA
+  else
+    MR_CHECK(mr_vendor_cuda_need(a, in, n_in, site, need));
+#endif
+  need->out[0] = mr_shape3(B, T, H);
+  if (!a->gru) need->out[1] = mr_shape3(B, 1, H);
   for (int i = 0; i < n_in; i++)
     if (mr_rule_given(in, n_in, i)) need->reads_in |= 1u << i;
-  need->reads_out = is_gru(attr) ? 1 : 3;
-  need->flops = steps * 2 * G * H * ((double)s.D + H) + 20 * steps * H;
-  need->bytes = steps * ((double)s.D + 2 * H) * sizeof(mr_real) + (double)asked.workspace;
+  need->reads_out = a->gru ? 1 : 3;
+  need->flops = steps * 2 * G * width * ((double)D + width) + 20 * steps * width;
+  need->bytes =
+      steps * ((double)D + 2 * width) * sizeof(mr_real) + (double)mr_bytes(&need->save[0], MR_REAL);
   return MR_OK;
 }
 
-/* ---- Kernels ---------------------------------------------------------------------------------- */
-
-/* The address of an input, which oneDNN takes as one it could write to, but only reads. */
-static void *input(const mr_call *c, int i)
-{
-  return c->in[i].data;
-}
-
-/* Rows of n reals, one per gate, from our order to oneDNN's: to[g] = from[gate[g]]. */
-static void gates_in(mr_real *to, const mr_real *from, int64_t n)
-{
-  for (int g = 0; g < 3; g++) memcpy(to + g * n, from + gru_gate[g] * n, (size_t)n * sizeof *to);
-}
-
-/* to = beta * to + from, n reals; nothing when `to` is NULL. */
-static void add(mr_real *to, const mr_real *from, int64_t n, mr_real beta)
-{
-  if (to == NULL) return;
-  MR_SIMD
-  for (int64_t i = 0; i < n; i++) to[i] = mr_plus(beta, to[i], from[i]);
-}
-
-/* The same for rows of n reals, one per gate, back in our order. */
-static void gates_out(const mr_call *c, int i, const mr_real *from, int64_t n)
-{
-  const bool gru = is_gru(c->attr);
-  for (int g = 0; g < (gru ? 3 : 4) && c->din[i].data != NULL; g++)
-    add(MR_DIN(c, i) + (gru ? gru_gate[g] : g) * n, from + g * n, n, c->beta[i]);
-}
-
-/* Bias rows z, r (both biases summed), n of the input, n of the state. */
-static void bias_in(const mr_call *c, int64_t H, mr_real *bias)
-{
-  const mr_real *w = MR_IN(c, IN_WB), *u = MR_IN(c, IN_UB);
-  for (int64_t j = 0; j < H; j++) {
-    bias[j] = w[H + j] + u[H + j], bias[H + j] = w[j] + u[j];
-    bias[2 * H + j] = w[2 * H + j], bias[3 * H + j] = u[2 * H + j];
-  }
-}
-
-/* What both passes hand to oneDNN alike. */
-static void share_inputs(const mr_call *c, const mr_onednn_shape *s, void **data)
-{
-  const int first = first_state(c->attr);
-  data[MR_ROLE_X] = input(c, IN_X);
-  data[MR_ROLE_WORKSPACE] = c->save[0].data;
-  data[MR_ROLE_H] = c->out[0].data;
-  if (s->state) data[MR_ROLE_H0] = input(c, first);
-  if (s->cell == MR_ONEDNN_GRU) {
-    gates_in(data[MR_ROLE_W_PLAIN], MR_IN(c, IN_W), s->H * s->D);
-    gates_in(data[MR_ROLE_U_PLAIN], MR_IN(c, IN_U), s->H * s->H);
-    bias_in(c, s->H, data[MR_ROLE_BIAS]);
-    return;
-  }
-  if (s->state) data[MR_ROLE_C0] = input(c, first + 1);
-  data[MR_ROLE_C_LAST] = c->out[1].data;
-  data[MR_ROLE_W_PLAIN] = input(c, IN_W);
-  data[MR_ROLE_U_PLAIN] = input(c, IN_U);
-  data[MR_ROLE_BIAS] = input(c, IN_WB);
-}
-
-static mr_status open_call(mr_backend *be, const mr_call *c, mr_onednn_pass pass,
-                           mr_onednn_shape *s, void **data)
-{
-  mr_onednn_need need;
-  *s = shape_of(c->attr, &c->in[IN_X].shape, &c->in[IN_U].shape, MR_GIVEN(c, first_state(c->attr)),
-                be->threads);
-  MR_CHECK(mr_onednn_needs(s, &need));
-  (void)lay_out(s, &need, pass, c->work, data);
-  share_inputs(c, s, data);
-  return MR_OK;
-}
-
-static mr_status vendor_fwd_cpu(mr_backend *be, const mr_call *c)
-{
-  mr_onednn_shape s;
-  void *data[MR_ONEDNN_ROLES] = {NULL};
-  MR_CHECK(open_call(be, c, MR_ONEDNN_FWD, &s, data));
-  return mr_onednn_run(&s, MR_ONEDNN_FWD, data);
-}
-
-/* The last step of h, which oneDNN wants once more, and the gradients of the last state. */
-static void last_state(const mr_call *c, const mr_onednn_shape *s, void **data)
-{
-  const size_t bytes = (size_t)s->H * sizeof(mr_real);
-  mr_real *last = data[MR_ROLE_H_LAST];
-  for (int64_t b = 0; b < s->B; b++)
-    memcpy(last + b * s->H, MR_OUT(c, 0) + (b * s->T + s->T - 1) * s->H, bytes);
-  memset(data[MR_ROLE_DH_LAST], 0, (size_t)s->B * bytes);
-  if (c->dout[1].data != NULL)
-    data[MR_ROLE_DC_LAST] = c->dout[1].data;
-  else
-    memset(data[MR_ROLE_DC_LAST], 0, (size_t)s->B * bytes);
-}
-
-static mr_status vendor_bwd_cpu(mr_backend *be, const mr_call *c)
-{
-  mr_onednn_shape s;
-  void *data[MR_ONEDNN_ROLES] = {NULL};
-  const int first = first_state(c->attr);
-  MR_CHECK(open_call(be, c, MR_ONEDNN_BWD, &s, data));
-  const bool gru = s.cell == MR_ONEDNN_GRU, straight = c->din[IN_X].data && c->beta[IN_X] == 0;
-  data[MR_ROLE_DH] = c->dout[0].data;
-  if (straight) data[MR_ROLE_DX] = c->din[IN_X].data;
-  if (!gru) last_state(c, &s, data);
-  MR_CHECK(mr_onednn_run(&s, MR_ONEDNN_BWD, data));
-  if (!straight) add(MR_DIN(c, IN_X), data[MR_ROLE_DX], s.B * s.T * s.D, c->beta[IN_X]);
-  gates_out(c, IN_W, data[MR_ROLE_DW_PLAIN], s.H * s.D);
-  gates_out(c, IN_U, data[MR_ROLE_DU_PLAIN], s.H * s.H);
-  mr_real *bias = data[MR_ROLE_DBIAS];
-  gates_out(c, IN_WB, bias, s.H);
-  if (gru) { /* the recurrent bias shares z and r with the input's and has its own n */
-    memcpy(bias + 2 * s.H, bias + 3 * s.H, (size_t)s.H * sizeof *bias);
-    gates_out(c, IN_UB, bias, s.H);
-  }
-  if (!s.state) return MR_OK;
-  add(MR_DIN(c, first), data[MR_ROLE_DH0], s.B * s.H, c->beta[first]);
-  if (!gru) add(MR_DIN(c, first + 1), data[MR_ROLE_DC0], s.B * s.H, c->beta[first + 1]);
-  return MR_OK;
-}
-
-static const mr_op gru_op = {
-    "gru_vendor",          6, 1, sizeof(vendor_attr), vendor_infer, {vendor_fwd_cpu, NULL},
-    {vendor_bwd_cpu, NULL}};
+static const mr_op gru_op = {"gru_vendor",
+                             6,
+                             1,
+                             sizeof(mr_vendor_attr),
+                             vendor_infer,
+                             MR_TWIN(rnn_vendor, fwd),
+                             MR_TWIN(rnn_vendor, bwd)};
 static const mr_op lstm_op = {
-    "lstm_vendor",         6, 2, sizeof(vendor_attr), vendor_infer, {vendor_fwd_cpu, NULL},
-    {vendor_bwd_cpu, NULL}};
+    "lstm_vendor",           6, 2, sizeof(mr_vendor_attr), vendor_infer, MR_TWIN(rnn_vendor, fwd),
+    MR_TWIN(rnn_vendor, bwd)};
 
-static mr_val apply(mr_tape *t, mr_onednn_cell cell, const mr_val *in)
+static int32_t algo_of(const char *name)
 {
-  const vendor_attr a = {(int32_t)cell};
-  return mr_apply(t, cell == MR_ONEDNN_GRU ? &gru_op : &lstm_op, &a, in, 6);
+  int32_t a = 0;
+  while (a < MR_CUDNN_AUTO && strcmp(name, mr_cudnn_algo_name[a]) != 0) a++;
+  return a;
 }
 
-#else
-enum { MR_ONEDNN_GRU, MR_ONEDNN_LSTM };
-
-static mr_val apply(mr_tape *t, int cell, const mr_val *in)
+mr_val mr_gru_vendor(mr_tape *t, mr_val x, mr_val w, mr_val wb, mr_val u, mr_val ub, mr_val h0,
+                     const char *algo)
 {
-  const char *name = cell == MR_ONEDNN_GRU ? "gru_vendor" : "lstm_vendor";
-#ifdef MR_WITH_DNNL
-  const char *why = "computes in double precision, which oneDNN's recurrent layers do not have";
-#else
-  const char *why = "was built without it: install Debian's libdnnl-dev and build again";
-#endif
-  (void)in;
-  mr_tape_fail(t, MR_ERR_UNSUPPORTED, "%s needs oneDNN, and this program %s", name, why);
-  return (mr_val){0};
-}
-#endif
-
-mr_val mr_gru_vendor(mr_tape *t, mr_val x, mr_val w, mr_val wb, mr_val u, mr_val ub, mr_val h0)
-{
+  const mr_vendor_attr a = {1, algo_of(algo)};
   const mr_val in[] = {x, w, wb, u, ub, h0};
-  return apply(t, MR_ONEDNN_GRU, in);
+  return mr_apply(t, &gru_op, &a, in, 6);
 }
 
-mr_val mr_lstm_vendor(mr_tape *t, mr_val x, mr_val w, mr_val wb, mr_val u, mr_val h0, mr_val c0)
+mr_val mr_lstm_vendor(mr_tape *t, mr_val x, mr_val w, mr_val wb, mr_val u, mr_val h0, mr_val c0,
+                      const char *algo)
 {
+  const mr_vendor_attr a = {0, algo_of(algo)};
   const mr_val in[] = {x, w, wb, u, h0, c0};
-  return apply(t, MR_ONEDNN_LSTM, in);
+  return mr_apply(t, &lstm_op, &a, in, 6);
 }

@@ -18,8 +18,19 @@ set(warnings -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-pro
 if(CMAKE_C_COMPILER_ID MATCHES Clang)
   list(APPEND warnings -Wno-pass-failed)
 endif()
+# Kernel files: the pragmas are the device compiler's, and registers that a guard leaves unset are no
+# fault.
+set(cxx_warnings -Wall -Wextra -Wshadow -Wno-unknown-pragmas)
+if(CMAKE_C_COMPILER_ID MATCHES Clang)
+  list(APPEND cxx_warnings -Wno-pass-failed)
+else()
+  list(APPEND cxx_warnings -Wno-maybe-uninitialized)
+endif()
+set(cuda_warnings -Xcompiler=-Wall,-Wextra)
 if(MR_WERROR)
   list(APPEND warnings -Werror)
+  list(APPEND cxx_warnings -Werror)
+  list(APPEND cuda_warnings -Werror=all-warnings)
 endif()
 if(NOT MR_OPENMP)
   list(APPEND warnings -Wno-unknown-pragmas)
@@ -35,7 +46,9 @@ set(places -fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=)
 
 add_library(mr_flags INTERFACE)
 target_compile_options(mr_flags INTERFACE
-  "$<$<COMPILE_LANGUAGE:C>:${machine};${maths};${warnings};${sanitize};${places}>")
+  "$<$<COMPILE_LANGUAGE:C>:${machine};${maths};${warnings};${sanitize};${places}>"
+  "$<$<COMPILE_LANGUAGE:CXX>:${machine};${maths};${cxx_warnings};${sanitize};${places}>"
+  "$<$<COMPILE_LANGUAGE:CUDA>:${cuda_warnings};-Xcompiler=${places}>")
 target_compile_definitions(mr_flags INTERFACE _GNU_SOURCE)
 if(MR_SANITIZE)
   target_link_options(mr_flags INTERFACE ${sanitize})

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "rig.h"
 #include "mem.h"
+#include "rig_device.h"
 #include "rng.h"
 
 mr_backend *rig_backend(int threads)
@@ -63,7 +64,7 @@ void rig_open(rig *r, const mr_case *c, mr_backend *be)
     if (!c->in[i].fixed) take(&r->din[i], &c->in[i].shape, MR_REAL);
   }
   rig_redraw(r);
-  mr_site site = {be->device, be->threads};
+  mr_site site = {be->device, be->threads, be->math, be->sm_count, be->shared_limit};
   assert_ok(c->op->infer(c->attr.byte, r->in, c->n_in, &site, &r->need));
   mr_rng_seek(&rng, 7, MR_STREAM_CHECK, 100);
   for (int o = 0; o < c->op->n_out; o++) {
@@ -96,7 +97,9 @@ static void call(rig *r, mr_kernel fn, size_t work_bytes, const mr_view *in, con
   memset(work, 0xff, work_bytes);
   mr_call k = {r->c.attr.byte, r->c.n_in, r->c.op->n_out, in,   out,      r->save,
                dout,           r->din,    r->beta,        work, &r->tick, 0};
-  mr_status st = fn(r->be, &k);
+  mr_status st = r->be->device == MR_CPU
+                     ? fn(r->be, &k)
+                     : rig_device_call(r->be, fn, &k, r->need.n_save, work_bytes);
   mr_free(work);
   assert_ok(st);
 }

@@ -33,12 +33,12 @@ out:
 static mr_status check_one_op(const char *name)
 {
   mr_status st = MR_OK;
-  int n_run, n_failed;
+  mr_check_count n;
   FILE *nowhere = fopen("/dev/null", "w");
   assert_non_null(nowhere);
-  MR_TRY(mr_check_run(name, MR_CPU, nowhere, &n_run, &n_failed));
-  assert_int_equal(n_run, 1);
-  assert_int_equal(n_failed, 0);
+  MR_TRY(mr_check_run(name, MR_CPU, false, nowhere, &n));
+  assert_int_equal(n.run, 1);
+  assert_int_equal(n.failed, 0);
 out:
   assert_int_equal(fclose(nowhere), 0);
   return st;

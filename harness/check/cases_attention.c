@@ -11,12 +11,15 @@ static const char peaked[] = "scores near 100, whose rounding is magnified by ex
 static const char once[] = "one sum per element; sums over B in the gradient";
 
 /* One step, a head of one channel, odd heads, one tile of keys less one, exactly, plus one, three
- * tiles; the last crosses the parallel threshold. */
+ * tiles; a head of every width that CUDA has a kernel for, full and not, and of more than the
+ * widest; the last ones cross the parallel threshold. */
 static const struct {
   int b, t, heads, d;
-} shape[] = {{1, 1, 1, 1},  {2, 1, 2, 3},  {2, 5, 3, 1},   {3, 13, 1, 7},  {1, 63, 2, 3},
-             {2, 64, 1, 5}, {1, 65, 2, 2}, {1, 130, 1, 4}, {3, 150, 2, 19}};
-enum { N_SHAPES = sizeof shape / sizeof *shape };
+} shape[] = {{1, 1, 1, 1},    {2, 1, 2, 3},   {2, 5, 3, 1},   {3, 13, 1, 7},
+             {1, 63, 2, 3},   {2, 64, 1, 5},  {1, 65, 2, 2},  {1, 130, 1, 4},
+             {1, 33, 2, 12},  {1, 17, 1, 32}, {1, 9, 1, 130}, {1, 66, 1, 48},
+             {1, 33, 1, 128}, {2, 65, 1, 64}, {1, 35, 2, 80}, {3, 150, 2, 19}};
+enum { N_SHAPES = sizeof shape / sizeof *shape, FIRST_LARGE = 11 };
 
 static mr_case begin(int b, int t, int heads, int d, int carried, const char *more)
 {
@@ -35,7 +38,7 @@ static void whole(mr_case_sink *s)
     mr_case_real(&c, MR_FILL_NORMAL, mr_shape3(shape[i].b, shape[i].t, 3 * D));
     mr_case_absent(&c);
     mr_case_absent(&c);
-    c.large = i == N_SHAPES - 1, c.along_time = true;
+    c.large = i >= FIRST_LARGE, c.along_time = true;
     mr_case_emit(s, &c, 1e-6, 1e-6, sums);
   }
   mr_case c = begin(2, 13, 2, 3, 0, ":wide");
@@ -53,10 +56,11 @@ static void carried(mr_case_sink *s)
   const struct {
     int b, t, heads, d, room;
     bool wide;
-  } at[] = {{1, 1, 1, 1, 3, false}, {3, 5, 2, 3, 9, false},  {2, 66, 1, 2, 70, false},
-            {4, 1, 2, 3, 5, true},  {6, 4, 3, 2, 2, true},   {5, 3, 1, 4, 12, true},
-            {8, 2, 1, 3, 7, true},  {9, 70, 2, 9, 90, false}};
-  for (int i = 0; i < 8; i++) {
+  } at[] = {{1, 1, 1, 1, 3, false},  {3, 5, 2, 3, 9, false},  {2, 66, 1, 2, 70, false},
+            {4, 1, 2, 3, 5, true},   {6, 4, 3, 2, 2, true},   {5, 3, 1, 4, 12, true},
+            {8, 2, 1, 3, 7, true},   {3, 5, 1, 130, 4, true}, {2, 3, 1, 64, 70, true},
+            {3, 4, 2, 80, 33, true}, {9, 70, 2, 9, 90, false}};
+  for (int i = 0; i < 11; i++) {
     const int64_t D = (int64_t)at[i].heads * at[i].d;
     mr_case c =
         begin(at[i].b, at[i].t, at[i].heads, at[i].d, at[i].room, at[i].wide ? ":wide" : "");

@@ -16,6 +16,15 @@ typedef struct size {
 static const size shape[] = {{1, 1, 1},  {1, 1, 3},  {2, 5, 3},   {1, 13, 7},  {3, 3, 37},
                              {2, 2, 67}, {1, 17, 7}, {9, 50, 37}, {29, 3, 37}, {2, 9, 64}};
 enum { N_SHAPES = sizeof shape / sizeof *shape };
+/* CUDA sweeps tiles of 32 channels by 64 or 128 steps, four channels at a time where H allows it, and
+ * cuts long T where B H is small. */
+static const size tile[] = {{1, 127, 33}, {2, 128, 32}, {1, 129, 36}, {1, 1030, 7}, {1, 1300, 12}};
+enum { N_TILES = sizeof tile / sizeof *tile };
+/* There H up to 128, padded to 32, 64 or 128, stays on chip, and backward takes a stretch of
+ * steps at a time: on the host 256 rows. */
+static const size chip[] = {{2, 4, 32}, {1, 7, 33}, {2, 12, 100}, {1, 3, 128}, {3, 4, 130}};
+static const size stretches = {2, 130, 3};
+enum { N_CHIPS = sizeof chip / sizeof *chip };
 
 /* h0 must not be negative for cells that carry its logarithm. */
 static void initial(mr_case *c, size n, bool given, mr_fill fill)
@@ -28,7 +37,7 @@ static void initial(mr_case *c, size n, bool given, mr_fill fill)
 
 static void emit(mr_case_sink *s, mr_case *c, size n, bool log)
 {
-  c->large = n.b >= 9, c->along_time = true;
+  c->large = n.b >= 9 || n.t >= 100 || n.h >= 100, c->along_time = true;
   if (log)
     mr_case_emit(s, c, 4e-6, 4e-6, logs);
   else
@@ -118,6 +127,18 @@ void mr_cases_cells(mr_case_sink *s)
       lstm(s, shape[i], h0, h0, false);
       lstm(s, shape[i], h0, h0, true);
     }
+  for (int i = 0; i < N_TILES; i++)
+    for (int form = 0; form < 2; form++) {
+      mingru(s, tile[i], form, i % 2 == 0);
+      minlstm(s, tile[i], form, (i + form) % 2, i % 2 == 1);
+    }
+  for (int i = 0; i < N_CHIPS; i++)
+    for (int h0 = 0; h0 < 2; h0++) {
+      for (int reset = 0; reset < 2; reset++) gru(s, chip[i], reset, h0);
+      lstm(s, chip[i], h0, h0, h0);
+    }
+  for (int reset = 0; reset < 2; reset++) gru(s, stretches, reset, true);
+  lstm(s, stretches, true, true, true);
   lstm(s, shape[2], true, false, true);
   lstm(s, shape[3], false, true, true);
   extremes(s);

@@ -40,13 +40,14 @@ static void embed(mr_case_sink *s)
 {
   const struct {
     int b, t, v, d;
-  } shape[] = {{1, 1, 1, 1}, {2, 5, 3, 7}, {1, 13, 16, 67}, {8, 64, 16, 64}};
-  for (int i = 0; i < 4; i++) {
+  } shape[] = {{1, 1, 1, 1},     {2, 5, 3, 7},    {1, 13, 16, 67},
+               {3, 300, 400, 5}, {8, 64, 16, 64}, {5, 300, 100, 36}};
+  for (int i = 0; i < 6; i++) {
     mr_case c = mr_case_begin(&mr_embed_op, mr_ref_embed, NULL, "B%dT%dV%dD%d", shape[i].b,
                               shape[i].t, shape[i].v, shape[i].d);
     mr_case_ints(&c, MR_FILL_TOKEN, mr_shape2(shape[i].b, shape[i].t), shape[i].v);
     mr_case_real(&c, MR_FILL_NORMAL, mr_shape2(shape[i].v, shape[i].d));
-    c.large = shape[i].b == 8;
+    c.large = i > 2;
     mr_case_emit(s, &c, 2e-6, 2e-6, exact);
   }
 }
@@ -55,8 +56,9 @@ static void norms(mr_case_sink *s)
 {
   const struct {
     int n, d;
-  } shape[] = {{1, 1}, {5, 3}, {1, 67}, {13, 37}, {300, 64}};
-  for (int i = 0; i < 5; i++)
+  } shape[] = {{1, 1},   {5, 3},   {1, 67},   {13, 37}, {3, 128},
+               {9, 132}, {5, 260}, {20, 520}, {300, 64}};
+  for (int i = 0; i < 9; i++)
     for (int layer = 0; layer < 2; layer++) {
       const mr_op *op = layer ? &mr_layernorm_op : &mr_rmsnorm_op;
       if (layer && shape[i].d == 1) continue; /* the output is the bias and the gradient rounding */
@@ -65,7 +67,7 @@ static void norms(mr_case_sink *s)
       mr_case_real(&c, MR_FILL_OFF_ZERO, mr_shape2(shape[i].n, shape[i].d));
       mr_case_real(&c, MR_FILL_POSITIVE, mr_shape1(shape[i].d));
       if (layer) mr_case_real(&c, MR_FILL_NORMAL, mr_shape1(shape[i].d));
-      c.large = shape[i].n == 300;
+      c.large = shape[i].n * shape[i].d > 5000;
       if (shape[i].d == 1)
         mr_case_emit(s, &c, 2e-6, 2e-3, "the gradient of x / |x| is what rounding leaves of 0");
       else
@@ -77,8 +79,8 @@ static void softmax_xent(mr_case_sink *s)
 {
   const struct {
     int n, v;
-  } shape[] = {{1, 2}, {5, 3}, {13, 67}, {300, 64}};
-  for (int i = 0; i < 4; i++) {
+  } shape[] = {{1, 2}, {5, 3}, {40, 16}, {7, 31}, {13, 67}, {9, 130}, {300, 64}};
+  for (int i = 0; i < 7; i++) {
     mr_case c = mr_case_begin(&mr_softmax_xent_op, mr_ref_softmax_xent, NULL, "N%dV%d", shape[i].n,
                               shape[i].v);
     mr_case_real(&c, MR_FILL_NORMAL, mr_shape2(shape[i].n, shape[i].v));

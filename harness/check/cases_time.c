@@ -16,8 +16,9 @@ static const char recursion[] = "rounding carried through T dependent steps";
 
 static const struct {
   int b, t, d;
-} shape[] = {{1, 1, 1}, {1, 1, 3}, {2, 5, 3}, {3, 13, 7}, {2, 3, 67}, {9, 64, 37}};
-enum { N_SHAPES = sizeof shape / sizeof *shape };
+} shape[] = {{1, 1, 1},   {1, 1, 3},    {2, 5, 3},    {3, 13, 7},   {2, 3, 67},
+             {9, 64, 37}, {1, 129, 36}, {2, 128, 32}, {1, 1300, 8}, {1, 1030, 5}};
+enum { N_SHAPES = 6, N_SWEEPS = sizeof shape / sizeof *shape }; /* running ops go on to the last */
 
 static void slices(mr_case_sink *s)
 {
@@ -71,15 +72,20 @@ static void repeated(mr_case_sink *s)
   }
 }
 
+static bool is_large(int i)
+{
+  return shape[i].b == 9 || shape[i].t > 100;
+}
+
 static void running_sums(mr_case_sink *s)
 {
-  for (int i = 0; i < N_SHAPES; i++)
+  for (int i = 0; i < N_SWEEPS; i++)
     for (int log = 0; log < 2; log++) {
       mr_case c = mr_case_begin(log ? &mr_logcumsumexp_time_op : &mr_cumsum_time_op,
                                 log ? mr_ref_logcumsumexp_time : mr_ref_cumsum_time, NULL,
                                 "B%dT%dD%d", shape[i].b, shape[i].t, shape[i].d);
       mr_case_real(&c, MR_FILL_NORMAL, mr_shape3(shape[i].b, shape[i].t, shape[i].d));
-      c.large = shape[i].b == 9, c.along_time = true;
+      c.large = is_large(i), c.along_time = true;
       mr_case_emit(s, &c, 2e-6, 2e-6, running);
     }
   mr_case c =
@@ -110,9 +116,31 @@ static void convolutions(mr_case_sink *s)
     }
 }
 
+/* More taps than a CUDA kernel keeps in registers, and more than are summed in one go. */
+static void long_convolutions(mr_case_sink *s)
+{
+  const struct {
+    int b, t, d, taps;
+  } at[] = {{2, 5, 3, 7}, {1, 37, 2, 5}, {2, 40, 33, 9}};
+  for (int i = 0; i < 3; i++)
+    for (int tail = 0; tail < 2; tail++) {
+      mr_case c = mr_case_begin(&mr_conv1d_op, mr_ref_conv1d, NULL, "B%dT%dD%dK%d%s", at[i].b,
+                                at[i].t, at[i].d, at[i].taps, tail ? ":tail" : "");
+      mr_case_real(&c, MR_FILL_NORMAL, mr_shape3(at[i].b, at[i].t, at[i].d));
+      if (tail)
+        mr_case_real(&c, MR_FILL_NORMAL, mr_shape3(at[i].b, at[i].taps - 1, at[i].d));
+      else
+        mr_case_absent(&c);
+      mr_case_real(&c, MR_FILL_WEIGHT, mr_shape2(at[i].d, at[i].taps));
+      mr_case_real(&c, MR_FILL_NORMAL, mr_shape1(at[i].d));
+      c.large = at[i].d > 30, c.along_time = true;
+      mr_case_emit(s, &c, 2e-6, 2e-6, taps);
+    }
+}
+
 static void scans(mr_case_sink *s)
 {
-  for (int i = 0; i < N_SHAPES; i++)
+  for (int i = 0; i < N_SWEEPS; i++)
     for (int h0 = 0; h0 < 2; h0++) {
       mr_case c = mr_case_begin(&mr_scan_op, mr_ref_scan, NULL, "B%dT%dH%d%s", shape[i].b,
                                 shape[i].t, shape[i].d, h0 ? ":h0" : "");
@@ -122,7 +150,7 @@ static void scans(mr_case_sink *s)
         mr_case_real(&c, MR_FILL_NORMAL, mr_shape3(shape[i].b, 1, shape[i].d));
       else
         mr_case_absent(&c);
-      c.large = shape[i].b == 9, c.along_time = true;
+      c.large = is_large(i), c.along_time = true;
       mr_case_emit(s, &c, 2e-6, 2e-6, recursion);
     }
 }
@@ -134,5 +162,6 @@ void mr_cases_time(mr_case_sink *s)
   repeated(s);
   running_sums(s);
   convolutions(s);
+  long_convolutions(s);
   scans(s);
 }

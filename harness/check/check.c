@@ -352,75 +352,46 @@ out:
   return st;
 }
 
-/* ==== The table ============================================================================== */
-
-static mr_status list_one(void *ctx, const mr_case *c)
+static mr_status run_on(trial *t, const mr_case *c, mr_backend *be, mr_check_result *r)
 {
-  if (fprintf(ctx, "%-48s rtol %.0e atol %.0e  %s\n", c->name, c->rtol, c->atol, c->why) < 0)
-    return MR_FAIL(MR_ERR_IO, "the list of cases could not be written");
-  return MR_OK;
+  memset(t, 0, sizeof *t);
+  t->c = c, t->be = be, t->r = r;
+  MR_CHECK(prepare(t));
+  return run(t, 0);
 }
 
-mr_status mr_check_list(FILE *f)
+static void compare(const trial *a, trial *b, double rtol, double atol)
 {
-  return mr_cases_each(list_one, f);
-}
-
-enum { N_BACKENDS = 2 };
-typedef struct session {
-  const char *name;
-  bool exact; /* a case has exactly this name */
-  mr_backend *be[N_BACKENDS];
-  FILE *out;
-  int *n_run, *n_failed;
-} session;
-
-static mr_status look_for_exact(void *ctx, const mr_case *c)
-{
-  session *s = ctx;
-  s->exact = s->exact || (s->name && strcmp(c->name, s->name) == 0);
-  return MR_OK;
-}
-
-static bool asked_for(const session *s, const mr_case *c)
-{
-  if (!s->name) return true;
-  if (s->exact) return strcmp(c->name, s->name) == 0;
-  return strncmp(c->name, s->name, strlen(s->name)) == 0;
-}
-
-static mr_status run_one(void *ctx, const mr_case *c)
-{
-  session *s = ctx;
-  mr_check_result worst = {true, -1, ""};
-  if (!asked_for(s, c)) return MR_OK;
-  for (int b = 0; b < N_BACKENDS && s->be[b]; b++) {
-    mr_check_result r;
-    MR_CHECK(mr_check_case(c, s->be[b], MR_CHECK_ALL, &r));
-    if (r.worst > worst.worst) worst = r;
-    if (!r.ok) break;
+  int64_t at = 0;
+  for (int i = 0; i < a->n_out + a->c->n_in; i++) {
+    const bool output = i < a->n_out;
+    const int k = output ? i : i - a->n_out;
+    const int64_t n = output ? a->n_y[k] : a->c->in[k].fixed ? 0 : a->n_in[k];
+    double top = 1e-3;
+    for (int64_t j = 0; j < n; j++) top = fmax(top, fabs((double)b->bits[0][at + j]));
+    for (int64_t j = 0; j < n; j++) {
+      const double want = (double)b->bits[0][at + j];
+      judge(b, output ? "parity of output" : "parity of gradient", k, j, (double)a->bits[0][at + j],
+            want, rtol * fabs(want) + atol * top);
+    }
+    at += n;
   }
-  ++*s->n_run;
-  *s->n_failed += !worst.ok;
-  int n = fprintf(s->out, "%-4s %9.3g  %s\n", worst.ok ? "ok" : "FAIL", worst.worst, c->name);
-  if (n >= 0 && !worst.ok)
-    n = fprintf(s->out, "     %s\n     replay: minrnn check %s\n", worst.text, c->name);
-  return n < 0 ? MR_FAIL(MR_ERR_IO, "the results of the check could not be written") : MR_OK;
 }
 
-mr_status mr_check_run(const char *name, mr_device dev, FILE *out, int *n_run, int *n_failed)
+mr_status mr_check_parity(const mr_case *c, mr_backend *be, mr_backend *other, mr_check_result *r)
 {
   mr_status st = MR_OK;
-  session s = {name, false, {NULL, NULL}, out, n_run, n_failed};
-  *n_run = *n_failed = 0;
-  MR_TRY(mr_backend_open(&s.be[0], dev, 1));
-  if (dev == MR_CPU) MR_TRY(mr_backend_open(&s.be[1], dev, 2));
-  MR_TRY(mr_cases_each(look_for_exact, &s));
-  MR_TRY(mr_cases_each(run_one, &s));
-  if (*n_run == 0)
-    st = MR_FAIL(MR_ERR_ARG, "no check has a name that starts with %s; see minrnn check --list",
-                 name ? name : "it");
+  const bool exact = sizeof(mr_real) == sizeof(double);
+  trial a, b;
+  memset(&a, 0, sizeof a);
+  memset(&b, 0, sizeof b);
+  r->ok = true, r->worst = 0;
+  (void)snprintf(r->text, sizeof r->text, "exact");
+  MR_TRY(run_on(&a, c, be, r));
+  MR_TRY(run_on(&b, c, other, r));
+  compare(&a, &b, exact ? 1e-10 : 4 * c->rtol, exact ? 1e-10 : 4 * c->atol);
 out:
-  for (int b = 0; b < N_BACKENDS; b++) mr_backend_close(s.be[b]);
+  clear(&a);
+  clear(&b);
   return st;
 }

@@ -22,13 +22,32 @@ typedef struct mr_check_result {
  * A mismatch is a result, not an error; errors are those of tape and memory. */
 MR_MUST mr_status mr_check_case(const mr_case *c, mr_backend *be, int what, mr_check_result *r);
 
+/* Runs one case on both and compares outputs and gradients element by element: to 1e-10 when mr_real is
+ * double, else within 4 times the case's tolerance. */
+MR_MUST mr_status mr_check_parity(const mr_case *c, mr_backend *be, mr_backend *other,
+                                  mr_check_result *r);
+
 /* One line per case: its descriptor, tolerance and reason. */
 MR_MUST mr_status mr_check_list(FILE *f);
+/* What a check came to. */
+typedef struct mr_check_count {
+  int run, failed, skipped; /* skipped: this build or machine lacks what the check needs */
+} mr_check_count;
+
 /* Runs the case whose descriptor is `name`, or else all that start with it (NULL: all), on the CPU
- * with 1 and 2 threads.
+ * with 1 and 2 threads, or on CUDA and against the CPU. `models`: so too mr_check_models.
  * Prints one line per case to out; a failure also names the worst element and the command that
  * replays it. MR_ERR_ARG when no case has such a name. */
-MR_MUST mr_status mr_check_run(const char *name, mr_device dev, FILE *out, int *n_run,
-                               int *n_failed);
+MR_MUST mr_status mr_check_run(const char *name, mr_device dev, bool models, FILE *out,
+                               mr_check_count *n);
+
+/* Every model in several settings ("model:gru:reset=before"), small, odd and on poisoned memory, that
+ * start with `name`: loss and gradients on be against `other`; three steps of two micro-batches twice
+ * the same, bit by bit; and where be can, the same when they are replayed as graphs. */
+MR_MUST mr_status mr_check_models(const char *name, mr_backend *be, mr_backend *other, FILE *out,
+                                  mr_check_count *n);
+/* One line of a result. replay: what `minrnn check` is given to do it again. */
+MR_MUST mr_status mr_check_tell(FILE *out, const mr_check_result *r, const char *name,
+                                const char *replay, mr_check_count *n);
 MR_C_END
 #endif

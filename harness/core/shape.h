@@ -16,6 +16,13 @@ typedef double mr_real;
 typedef float mr_real;
 #endif
 
+/* Functions that CUDA kernels call too. */
+#ifdef __CUDACC__
+#define MR_HD __host__ __device__
+#else
+#define MR_HD
+#endif
+
 enum { MR_MAX_RANK = 4 };
 typedef enum mr_dtype { MR_REAL, MR_I32 } mr_dtype;
 

@@ -7,6 +7,10 @@ MR_C_BEGIN
 typedef enum mr_device { MR_CPU, MR_CUDA, MR_N_DEVICES } mr_device;
 typedef struct mr_backend mr_backend;
 
+/* What the inputs of matrix products are rounded to; sums are kept in f32. The double build computes
+ * in double throughout. */
+typedef enum mr_math { MR_MATH_F32, MR_MATH_TF32, MR_MATH_BF16 } mr_math;
+
 /* C[m,n] = beta C + alpha op(A)[m,k] op(B)[k,n], row-major. ld* count elements. */
 typedef struct mr_gemm {
   int64_t m, n, k;
@@ -18,8 +22,11 @@ typedef struct mr_gemm {
   int64_t ldb;
   mr_real *c;
   int64_t ldc;
-  bool packed; /* CPU, one thread: b holds panels, see panel.h */
+  bool packed;         /* CPU, one thread: b holds panels, see panel.h            */
+  const mr_real *bias; /* CUDA: [n], added to every row of C; NULL: none          */
 } mr_gemm;
+
+typedef struct mr_graph mr_graph;
 
 typedef struct mr_device_mem {
   int64_t used_bytes, peak_bytes, total_bytes;
@@ -44,20 +51,42 @@ typedef struct mr_backend_api {
   /* n rows of `bytes` each; dst and src step by their own pitch, in bytes. */
   mr_status (*copy_rows)(mr_backend *be, void *dst, size_t dst_pitch, const void *src,
                          size_t src_pitch, size_t bytes, int64_t n);
+  /* Work queued between begin and end is recorded, not done; upload, download, elapsed and sync are
+   * refused meanwhile. launch does all of it, any number of times. NULL on the CPU. */
+  mr_status (*capture_begin)(mr_backend *be);
+  mr_status (*capture_end)(mr_backend *be, mr_graph **out); /* also after a failure in between */
+  mr_status (*launch)(mr_backend *be, mr_graph *g);
+  void (*free_graph)(mr_backend *be, mr_graph *g); /* NULL is fine */
 } mr_backend_api;
+
+/* For the log. */
+typedef struct mr_gpu {
+  char name[256];
+  char capability[16];          /* "9.0" */
+  char driver[16], runtime[16]; /* CUDA versions, "13.0" */
+  char blas[32];                /* version of cuBLASLt */
+} mr_gpu;
 
 struct mr_backend {
   const mr_backend_api *api;
   mr_device device;
   int threads;         /* CPU threads of products and kernels; 1 on CUDA            */
+  int sm_count;        /* CUDA: multiprocessors; 0 on the CPU                       */
+  int shared_limit;    /* CUDA: bytes of shared memory a block may ask for          */
+  mr_math math;        /* of products                                               */
   const char *binding; /* how threads are tied to cores, for the log                */
+  const mr_gpu *gpu;   /* NULL on the CPU                                           */
 };
 
+/* True where this program has kernels for the device, be there one or not. */
+bool mr_backend_built(mr_device dev);
 /* Opens device `dev` with `threads` CPU threads (0: every core this process may use). Threads are
  * pinned, one per core, when they fill the process's cores. Fails with MR_ERR_UNSUPPORTED where this
  * build or machine lacks the device. On success *out owns the device until mr_backend_close. */
 MR_MUST mr_status mr_backend_open(mr_backend **out, mr_device dev, int threads);
 void mr_backend_close(mr_backend *be); /* NULL is fine */
+/* The math of products from now on; f32 at first, and always on the CPU: MR_ERR_UNSUPPORTED. */
+MR_MUST mr_status mr_backend_set_math(mr_backend *be, mr_math math);
 
 /* ---- CPU only ------------------------------------------------------------------------------- */
 

@@ -18,6 +18,8 @@ typedef struct mr_tick {
 typedef struct mr_site {
   mr_device device;
   int threads;
+  mr_math math;
+  int sm_count, shared_limit; /* as in mr_backend */
 } mr_site;
 
 /* What the op tells the planner, computed from input shapes alone. Zeroed before infer. */
@@ -31,6 +33,7 @@ typedef struct mr_need {
   uint32_t passes;           /* bit i: din[i] equals dout[0]; one memory where it is safe */
   uint32_t overwrites;       /* bit i: din[i] may be written over in[i], element by element */
   double flops, bytes;       /* of one forward call, least possible; for the roofline     */
+  const char *variant;       /* which kernel the shape gets, static; NULL: there is one   */
 } mr_need;
 
 /* What a kernel gets. Every view is live during exactly this call; views that the op did not declare

@@ -155,7 +155,7 @@ mr_val mr_add_position(mr_tape *t, mr_val x, const char *name, int64_t positions
 
 /* Mean of -log softmax(logits)[label] over positions with label >= 0, in nats; 0 when none is.
  * logits [N,V], label [N] of -1..V-1 -> scalar.  Fused: backward recomputes the softmax.  A label
- * of V or more is MR_ERR_ARG on the CPU. */
+ * of V or more is MR_ERR_ARG on the CPU and makes the loss NaN on CUDA. */
 mr_val mr_softmax_xent(mr_tape *t, mr_val logits, mr_val label);
 /* Mean over positions of weight w: sum w (y - target)^2 / (D sum w); 0 when all weights are.
  * y, target [N,D], w [N] -> scalar.  No gradient flows to target or w. */

@@ -13,8 +13,15 @@ struct mr_optim {
   void *slab;      /* of the backend: both moments of every parameter */
   int64_t bytes;   /* of the slab */
   int64_t *offset; /* [n_slots]; of the first moment, in reals */
-  mr_pieces all;
-  double *part; /* [all.n]; squared norm by piece */
+  mr_pieces all;   /* on the host */
+  double *part;    /* [all.n]; squared norm by piece */
+  mr_adamw_in in;
+  mr_adamw_out out; /* on CUDA: what was last read of it */
+  void *device;     /* CUDA: one allocation with all that follows */
+  mr_pieces device_all;
+  double *device_part;
+  mr_adamw_in *device_in;
+  mr_adamw_out *device_out;
 };
 
 double mr_optim_lr(const mr_optim_rule *r, int64_t step)
@@ -86,21 +93,44 @@ static mr_status cut_pieces(mr_optim *o, const bool *decay)
   return MR_OK;
 }
 
+#ifdef MR_WITH_CUDA
+/* Pieces, their squared norms and the numbers of a step in device memory. */
+static mr_status open_device(mr_optim *o)
+{
+  const mr_backend_api *api = o->be->api;
+  const size_t pieces = (size_t)o->all.n * sizeof *o->all.piece;
+  const size_t parts = (size_t)o->all.n * sizeof *o->part;
+  const size_t bytes = pieces + parts + sizeof o->in + sizeof o->out;
+  MR_CHECK(api->alloc(o->be, bytes, &o->device));
+  char *at = o->device;
+  o->device_all = o->all;
+  o->device_all.piece = (mr_piece *)(void *)at;
+  o->device_part = (double *)(void *)(at + pieces);
+  o->device_in = (mr_adamw_in *)(void *)(at + pieces + parts);
+  o->device_out = (mr_adamw_out *)(void *)(at + pieces + parts + sizeof o->in);
+  o->bytes += (int64_t)bytes;
+  MR_CHECK(api->upload(o->be, o->device_all.piece, o->all.piece, pieces));
+  return api->upload(o->be, o->device_out, &o->out, sizeof o->out);
+}
+#endif
+
 mr_status mr_optim_create(mr_optim **out, mr_backend *be, const mr_tape *t, const mr_optim_rule *r,
                           const bool *decay)
 {
   mr_status st = MR_OK;
   mr_optim *o = NULL;
   void *p = NULL;
-  if (be->device != MR_CPU)
-    MR_TRY(MR_FAIL(MR_ERR_UNSUPPORTED, "adamw has no kernel on device %s", be->api->name));
   MR_TRY(mr_calloc(&p, 1, sizeof *o));
   o = p;
   o->be = be;
   o->rule = *r;
+  o->out = (mr_adamw_out){.norm = NAN, .scale = 1, .bad = -1};
   MR_TRY(mr_tape_slots(t, &o->slot, &o->n_slots));
   MR_TRY(place_moments(o));
   MR_TRY(cut_pieces(o, decay));
+#ifdef MR_WITH_CUDA
+  if (be->device == MR_CUDA) MR_TRY(open_device(o));
+#endif
   *out = o;
   o = NULL;
 out:
@@ -112,30 +142,77 @@ void mr_optim_destroy(mr_optim *o)
 {
   if (!o) return;
   o->be->api->release(o->be, o->slab);
+  o->be->api->release(o->be, o->device);
   mr_free(o->offset);
   mr_free(o->all.piece);
   mr_free(o->part);
   mr_free(o);
 }
 
-mr_status mr_optim_step(mr_optim *o, int64_t step, double *grad_norm)
+mr_status mr_optim_ready(mr_optim *o, int64_t step)
 {
   const mr_optim_rule *r = &o->rule;
-  double norm = sqrt(mr_adamw_square_sum_cpu(o->be, &o->all, o->part));
-  if (grad_norm) *grad_norm = norm;
+  const double t = (double)(step + 1);
+  o->in = (mr_adamw_in){.a = {.lr = mr_optim_lr(r, step),
+                              .beta1 = r->beta1,
+                              .beta2 = r->beta2,
+                              .eps = r->eps,
+                              .unbias1 = 1 / (1 - pow(r->beta1, t)),
+                              .unbias2 = 1 / (1 - pow(r->beta2, t))},
+                        .clip = r->clip,
+                        .step = step};
+  if (o->be->device == MR_CPU) return MR_OK;
+  return o->be->api->upload(o->be, o->device_in, &o->in, sizeof o->in);
+}
+
+static mr_status update_cpu(mr_optim *o)
+{
+  const double norm = sqrt(mr_adamw_square_sum_cpu(o->be, &o->all, o->part));
+  const double room = o->in.clip / (norm + 1e-6);
+  o->out.norm = norm;
   /* Stop here, while parameters and moments are still those of the last good step. */
-  if (!isfinite(norm))
-    return MR_FAIL(MR_ERR_NUMERIC, "the gradient norm of step %" PRId64 " is %g", step, norm);
-  double room = r->clip / (norm + 1e-6), t = (double)(step + 1);
-  const mr_adamw a = {.lr = mr_optim_lr(r, step),
-                      .beta1 = r->beta1,
-                      .beta2 = r->beta2,
-                      .eps = r->eps,
-                      .scale = r->clip > 0 && room < 1 ? room : 1,
-                      .unbias1 = 1 / (1 - pow(r->beta1, t)),
-                      .unbias2 = 1 / (1 - pow(r->beta2, t))};
-  mr_adamw_step_cpu(o->be, &o->all, &a);
+  if (!isfinite(norm)) {
+    if (o->out.bad < 0) o->out.bad = o->in.step;
+    return MR_FAIL(MR_ERR_NUMERIC, "the gradient norm of step %" PRId64 " is %g", o->in.step, norm);
+  }
+  o->in.a.scale = o->in.clip > 0 && room < 1 ? room : 1;
+  mr_adamw_step_cpu(o->be, &o->all, &o->in.a);
   return MR_OK;
+}
+
+mr_status mr_optim_update(mr_optim *o)
+{
+#ifdef MR_WITH_CUDA
+  if (o->be->device == MR_CUDA) {
+    MR_CHECK(
+        mr_adamw_norm_cuda(o->be, &o->device_all, o->device_part, o->device_in, o->device_out));
+    return mr_adamw_step_cuda(o->be, &o->device_all, o->device_in, o->device_out);
+  }
+#endif
+  return update_cpu(o);
+}
+
+mr_status mr_optim_norm(mr_optim *o, double *norm, int64_t *bad)
+{
+  if (o->be->device != MR_CPU)
+    MR_CHECK(o->be->api->download(o->be, &o->out, o->device_out, sizeof o->out));
+  *norm = o->out.norm;
+  *bad = o->out.bad;
+  return MR_OK;
+}
+
+mr_status mr_optim_step(mr_optim *o, int64_t step, double *grad_norm)
+{
+  double norm;
+  int64_t bad;
+  MR_CHECK(mr_optim_ready(o, step));
+  mr_status st = mr_optim_update(o);
+  if (st != MR_OK && st != MR_ERR_NUMERIC) return st;
+  MR_CHECK(mr_optim_norm(o, &norm, &bad));
+  if (grad_norm) *grad_norm = norm;
+  if (st == MR_OK && bad >= 0)
+    st = MR_FAIL(MR_ERR_NUMERIC, "the gradient norm of step %" PRId64 " is not finite", bad);
+  return st;
 }
 
 int64_t mr_optim_bytes(const mr_optim *o)

@@ -28,6 +28,15 @@ void mr_optim_destroy(mr_optim *o); /* NULL is fine */
  * p <- p - lr (wd p + m^ / (sqrt v^ + eps)), m^ = m/(1-b1^t), v^ = v/(1-b2^t), t = step + 1
  * (Loshchilov & Hutter 2019). grad_norm (may be NULL) gets |g| before the clip. */
 MR_MUST mr_status mr_optim_step(mr_optim *o, int64_t step, double *grad_norm);
+
+/* The same in three parts, of which the second can be captured. ready: the numbers of step `step`, to
+ * the device. update: clip and step, queued; parameters stay as they are from a norm that is not
+ * finite on, which the CPU reports at once as MR_ERR_NUMERIC. norm: waits; |g| of the last update into
+ * *norm (NaN before the first), the first step whose norm was not finite into *bad, or -1. */
+MR_MUST mr_status mr_optim_ready(mr_optim *o, int64_t step);
+MR_MUST mr_status mr_optim_update(mr_optim *o);
+MR_MUST mr_status mr_optim_norm(mr_optim *o, double *norm, int64_t *bad);
+
 int64_t mr_optim_bytes(const mr_optim *o);
 /* Moments of slot i, for checkpoints. */
 void mr_optim_moments(const mr_optim *o, int slot, mr_view *m, mr_view *v);

@@ -2,12 +2,15 @@
  * SPDX-License-Identifier: MIT */
 #ifndef MR_PHILOX_H
 #define MR_PHILOX_H
-#include <stdint.h>
+#include "shape.h"
+#ifdef __CUDACC__
+#define R123_CUDA_DEVICE MR_HD
+#endif
 #include <Random123/philox.h>
 
 /* Words of counter (block, step, node, stream) under key seed. */
-static inline philox4x32_ctr_t mr_philox(uint64_t seed, uint32_t block, uint32_t step,
-                                         uint32_t node, uint32_t stream)
+MR_HD static inline philox4x32_ctr_t mr_philox(uint64_t seed, uint32_t block, uint32_t step,
+                                               uint32_t node, uint32_t stream)
 {
   philox4x32_ctr_t c;
   philox4x32_key_t k;

@@ -71,6 +71,7 @@ void mr_tape_destroy(mr_tape *t)
   }
   api->release(t->be, t->slab);
   api->release(t->be, t->tick);
+  api->release(t->be, t->scale);
   void *own[] = {t->value, t->node,  t->operand,    t->param,        t->slot,   t->table,
                  t->use,   t->buf,   t->alias,      t->fwd,          t->bwd,    t->views,
                  t->betas, t->error, t->beta_first, t->slot_written, t->member, t->grad_of};
@@ -355,7 +356,8 @@ static mr_status infer(const mr_tape *t, const mr_op *op, const void *attr, cons
   mr_status st = MR_OK;
   mr_view few[8], *v = few;
   void *many = NULL;
-  const mr_site site = {t->be->device, t->be->threads};
+  const mr_site site = {t->be->device, t->be->threads, t->be->math, t->be->sm_count,
+                        t->be->shared_limit};
   if (n_in > 8) {
     MR_TRY(mr_calloc(&many, (size_t)n_in, sizeof *v));
     v = many;

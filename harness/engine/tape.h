@@ -80,6 +80,7 @@ MR_MUST mr_status mr_tape_alloc(mr_tape *t);
 /* What node i of the planned step is and holds. */
 typedef struct mr_node_info {
   const char *scope, *op;                     /* "block.0.mixer.", "linear"; as long as the tape */
+  const char *variant;                        /* which kernel of the op; NULL: there is one */
   int64_t out_bytes, saved_bytes, work_bytes; /* work: of the larger pass    */
   double flops, bytes;                        /* of one forward call         */
 } mr_node_info;

@@ -87,6 +87,8 @@ struct mr_tape {
   void *slab, *values, *grads;
   mr_tick *tick;
   mr_tick tick_host;
+  mr_real *scale; /* device: the gradient of a scalar root        */
+  mr_real scale_host;
   call *fwd, *bwd;
   mr_view *views;
   mr_real *betas;
@@ -103,6 +105,8 @@ MR_MUST mr_status mr_room(void **p, int32_t n, int32_t *cap, size_t size);
 uint64_t mr_name_hash(const char *s);
 /* Initial values of all own parameters. */
 MR_MUST mr_status mr_tape_init_params(struct mr_tape *t);
+/* Puts the gradient of a scalar root on the device, where a captured backward finds it. */
+MR_MUST mr_status mr_tape_set_scale(struct mr_tape *t, mr_real scale);
 /* Calls with their views, after the slabs exist. */
 MR_MUST mr_status mr_tape_wire(struct mr_tape *t);
 #endif

@@ -404,6 +404,8 @@ mr_status mr_tape_alloc(mr_tape *t)
   MR_CHECK(api->alloc(t->be, t->slab_bytes > 0 ? t->slab_bytes : 1, &t->slab));
   MR_CHECK(api->alloc(t->be, sizeof *t->tick, &p));
   t->tick = p;
+  MR_CHECK(api->alloc(t->be, sizeof *t->scale, &p));
+  t->scale = p;
   MR_CHECK(mr_calloc(&p, (size_t)t->n_slots, sizeof *t->slot_written));
   t->slot_written = p;
   if (t->owner == NULL) {
@@ -419,5 +421,6 @@ mr_status mr_tape_alloc(mr_tape *t)
   if (t->owner == NULL) MR_CHECK(mr_tape_init_params(t));
   MR_CHECK(mr_tape_wire(t));
   t->allocated = true;
+  MR_CHECK(mr_tape_set_scale(t, 1));
   return mr_tape_tick(t, 0, true);
 }

@@ -168,6 +168,12 @@ mr_status mr_tape_tick(mr_tape *t, uint64_t step, bool training)
   return t->be->api->upload(t->be, t->tick, &t->tick_host, sizeof t->tick_host);
 }
 
+mr_status mr_tape_set_scale(mr_tape *t, mr_real scale)
+{
+  t->scale_host = scale;
+  return t->be->api->upload(t->be, t->scale, &t->scale_host, sizeof scale);
+}
+
 void mr_tape_poison(mr_tape *t, bool on)
 {
   t->poison = on;
@@ -234,8 +240,9 @@ static mr_status begin_backward(mr_tape *t, mr_real beta, mr_real scale)
     if (!t->slot_written[i] && beta == 0)
       MR_CHECK(
           api->fill(t->be, t->slot[i].grad.data, 0, mr_bytes(&t->slot[i].grad.shape, MR_REAL)));
-  if (root->shape.rank == 0) MR_CHECK(api->upload(t->be, grad_of(t, root), &scale, sizeof scale));
-  return MR_OK;
+  if (root->shape.rank != 0) return MR_OK;
+  if (scale != t->scale_host) MR_CHECK(mr_tape_set_scale(t, scale));
+  return api->copy(t->be, grad_of(t, root), t->scale, sizeof scale);
 }
 
 static mr_status backward_node(mr_tape *t, int32_t i)
@@ -311,7 +318,7 @@ mr_status mr_tape_node(const mr_tape *t, int32_t i, mr_node_info *out)
                    t->planned ? t->n_nodes : 0);
   const node *n = &t->node[i];
   memset(out, 0, sizeof *out);
-  out->scope = n->scope, out->op = n->op->name;
+  out->scope = n->scope, out->op = n->op->name, out->variant = n->need.variant;
   for (int32_t k = 0; k < n->op->n_out; k++)
     out->out_bytes += (int64_t)mr_bytes(&n->need.out[k], MR_REAL);
   for (int32_t k = 0; k < n->need.n_save; k++)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "bench_impl.h"
+#include "device.h"
 #include "mem.h"
 
 /* ---- Groups --------------------------------------------------------------------------------- */
@@ -51,10 +52,13 @@ void mr_bench_close(mr_bench *b)
 static mr_status open_device(mr_bench *b, const mr_config *c)
 {
   const mr_device device = strcmp(c->device, "cuda") == 0 ? MR_CUDA : MR_CPU;
-  if (b->be != NULL && b->device == device && b->threads == (int)c->threads) return MR_OK;
+  if (b->be != NULL && b->device == device && b->threads == (int)c->threads &&
+      strcmp(b->math, c->math) == 0)
+    return MR_OK;
   close_device(b);
   b->device = device, b->threads = (int)c->threads;
-  MR_CHECK(mr_backend_open(&b->be, device, b->threads));
+  (void)snprintf(b->math, sizeof b->math, "%s", c->math);
+  MR_CHECK(mr_device_open(&b->be, c));
   MR_CHECK(mr_pace_open(&b->pace, b->be));
   return mr_machine_rates(b->be, &b->copy_rate, &b->gemm_rate);
 }

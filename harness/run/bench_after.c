@@ -66,6 +66,7 @@ static mr_status check_norm(mr_subject *s)
   MR_CHECK(st);
   MR_CHECK(host_norm(s, &r->grad_norm_check));
   MR_CHECK(mr_subject_step(s));
+  MR_CHECK(mr_subject_check(s));
   r->grad_norm = s->grad_norm;
   if (fabs(r->grad_norm - r->grad_norm_check) <= NORM_TOLERANCE * r->grad_norm_check) return MR_OK;
   return MR_FAIL(

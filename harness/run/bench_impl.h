@@ -7,6 +7,7 @@
 #include "h5log.h"
 #include "machine.h"
 #include "rule.h"
+#include "step.h"
 
 /* What is kept of each round: the times of mr_bench_time, then these. */
 enum {
@@ -32,6 +33,7 @@ struct mr_bench {
   mr_backend *be; /* of the group before, if there was one */
   mr_device device;
   int threads; /* as asked for                          */
+  char math[8];
   mr_pace pace;
   double copy_rate, gemm_rate;
 };
@@ -59,6 +61,7 @@ typedef struct mr_subject {
   mr_plan_report plan;
   mr_optim *optim;
   mr_feed *feed;
+  mr_step *step;
   int64_t steps;    /* optimizer steps done                            */
   double grad_norm; /* of the last one */
 
@@ -82,8 +85,10 @@ void mr_subject_close(mr_subject *s);
 MR_MUST mr_status mr_mixer_forward(mr_subject *s);
 MR_MUST mr_status mr_mixer_seed(mr_subject *s);
 MR_MUST mr_status mr_mixer_backward(mr_subject *s);
-/* One training step on the batch that was fed last, waited for. MR_ERR_NUMERIC when it went wrong. */
+/* One training step on the batch that was fed last, waited for. check: reads the gradient norm of the
+ * last step; MR_ERR_NUMERIC when a step so far went wrong. */
 MR_MUST mr_status mr_subject_step(mr_subject *s);
+MR_MUST mr_status mr_subject_check(mr_subject *s);
 
 /* ---- bench_pace.c ---------------------------------------------------------------------------- */
 MR_MUST mr_status mr_pace_open(mr_pace *p, mr_backend *be);

@@ -1,6 +1,7 @@
 /* bench_subject.c — what is timed: a model's mixers on a fixed input, and a whole training step.
  * SPDX-License-Identifier: MIT */
 #include <malloc.h>
+#include <stdio.h>
 #include "bench_impl.h"
 #include "facts.h"
 #include "mem.h"
@@ -111,6 +112,8 @@ static mr_status alloc_step(mr_subject *s)
   MR_CHECK(mr_tape_alloc(s->tape));
   MR_CHECK(mr_optim_open(&s->optim, s->c, s->be, s->tape));
   MR_CHECK(mr_feed_create(&s->feed, s->be, s->tape, &s->net, s->def, s->task));
+  MR_CHECK(
+      mr_step_create(&s->step, s->c, s->be, s->tape, &s->net, s->optim, NULL, "the benchmark"));
   MR_CHECK(mr_feed_next(s->feed, MR_TRAIN, 0));
   MR_CHECK(mr_subject_step(s));
   MR_CHECK(s->be->api->mem(s->be, &after));
@@ -149,6 +152,7 @@ void mr_subject_close(mr_subject *s)
   s->products = NULL;
   mr_free(s->host_dy);
   mr_free(s->host_y);
+  mr_step_destroy(s->step);
   mr_feed_destroy(s->feed);
   mr_optim_destroy(s->optim);
   mr_tape_destroy(s->tape);
@@ -177,16 +181,25 @@ mr_status mr_mixer_backward(mr_subject *s)
   return mr_tape_backward(s->mixer, 0, 1);
 }
 
+/* A step's failure, told as what it means here. */
+static mr_status told(const mr_subject *s, mr_status st)
+{
+  char why[512];
+  if (st != MR_ERR_NUMERIC) return st;
+  (void)snprintf(why, sizeof why, "%s", mr_error_message());
+  return MR_FAIL(st, "%s: %s, so no time is told", s->model->name, why);
+}
+
 mr_status mr_subject_step(mr_subject *s)
 {
-  MR_CHECK(mr_tape_tick(s->tape, (uint64_t)s->steps, true));
-  MR_CHECK(mr_tape_forward(s->tape));
-  MR_CHECK(mr_tape_backward(s->tape, 0, 1));
-  mr_status st = mr_optim_step(s->optim, s->steps, &s->grad_norm);
-  s->steps++;
-  if (st == MR_ERR_NUMERIC)
-    return MR_FAIL(st, "%s: the gradient norm is %g in training step %lld, so no time is told",
-                   s->model->name, s->grad_norm, (long long)s->steps);
-  MR_CHECK(st);
-  return s->be->api->sync(s->be);
+  const mr_status st = mr_step_run(s->step, s->steps++);
+  return st == MR_OK ? s->be->api->sync(s->be) : told(s, st);
+}
+
+mr_status mr_subject_check(mr_subject *s)
+{
+  mr_step_row row;
+  MR_CHECK(told(s, mr_step_read(s->step, &row)));
+  s->grad_norm = row.grad_norm;
+  return MR_OK;
 }

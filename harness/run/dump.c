@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "checkpoint.h"
+#include "device.h"
 #include "feed.h"
 #include "folder.h"
 #include "h5params.h"
@@ -75,8 +76,7 @@ static mr_status open_job(job *k)
                    model == NULL ? c->model : c->task);
   MR_CHECK(k->def->open(&k->task, c));
   k->def->info(k->task, &k->info);
-  const mr_device device = strcmp(c->device, "cuda") == 0 ? MR_CUDA : MR_CPU;
-  MR_CHECK(mr_backend_open(&k->be, device, (int)c->threads));
+  MR_CHECK(mr_device_open(&k->be, c));
   MR_CHECK(mr_tape_create(&k->tape, k->be, (uint64_t)c->seed));
   mr_build(k->tape, c, model, &k->info, c->batch, &k->net);
   MR_CHECK(mr_tape_plan(k->tape, k->net.loss, true, &k->plan));

@@ -60,6 +60,21 @@ static int name_index(const char **names, int *n, int room, const char *op)
 /* Unrolled loops have too many nodes to be written at each flush. */
 enum { MOST_NODES = 4096, MOST_OPS = 64 };
 
+mr_status mr_log_variants(mr_log *l, const mr_tape *t, int32_t nodes)
+{
+  char list[512] = "", word[128];
+  for (int32_t i = 0; i < nodes; i++) {
+    mr_node_info info;
+    const size_t used = strlen(list);
+    MR_CHECK(mr_tape_node(t, i, &info));
+    if (info.variant == NULL) continue;
+    snprintf(word, sizeof word, "%s: %s", info.op, info.variant);
+    if (strstr(list, word) == NULL)
+      snprintf(list + used, sizeof list - used, "%s%s", used > 0 ? "; " : "", word);
+  }
+  return mr_log_text(l, "plan", "variants", list);
+}
+
 mr_status mr_log_nodes(mr_log *l, const mr_tape *t, int32_t nodes)
 {
   static const mr_column column[] = {
@@ -69,6 +84,7 @@ mr_status mr_log_nodes(mr_log *l, const mr_tape *t, int32_t nodes)
   char list[MOST_OPS * 24] = "";
   int n_names = 0;
   mr_table *table;
+  MR_CHECK(mr_log_variants(l, t, nodes));
   if (nodes > MOST_NODES) return MR_OK;
   MR_CHECK(mr_log_table(l, "nodes", column, 6, &table));
   for (int32_t i = 0; i < nodes; i++) {

@@ -16,7 +16,9 @@ int64_t mr_allowance_bytes(int64_t planned, int32_t nodes);
 MR_MUST mr_status mr_log_device_memory(mr_log *l, int64_t planned, int64_t device);
 MR_MUST mr_status mr_log_device_within(mr_log *l, int64_t planned, int64_t device,
                                        int64_t allowance);
-/* Table /nodes: the planned step node by node, where it has at most 4096. */
+/* /plan/variants: which kernel ops got that have several, as "gru_seq: weights on chip; ...". */
+MR_MUST mr_status mr_log_variants(mr_log *l, const mr_tape *t, int32_t nodes);
+/* Variants and the table /nodes: the planned step node by node, where it has at most 4096. */
 MR_MUST mr_status mr_log_nodes(mr_log *l, const mr_tape *t, int32_t nodes);
 /* /machine. */
 MR_MUST mr_status mr_log_machine(mr_log *l, const mr_backend *be);

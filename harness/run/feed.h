@@ -14,7 +14,8 @@ MR_MUST mr_status mr_feed_create(mr_feed **out, mr_backend *be, const mr_tape *t
 void mr_feed_destroy(mr_feed *f); /* NULL is fine */
 
 /* Draws batch `index` of a split and uploads it to the network's inputs, where it stays until the
- * next call. Allocates nothing. */
+ * next call. Allocates nothing. Where the device works by itself (CUDA) a thread then draws training
+ * batch index + 1: def->batch may run on two threads at one time. */
 MR_MUST mr_status mr_feed_next(mr_feed *f, mr_split s, uint64_t index);
 /* The batch last drawn, for scoring; borrowed. */
 const mr_batch *mr_feed_batch(const mr_feed *f);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "folder.h"
 #include "h5log.h"
+#include "device.h"
 #include "infer_impl.h"
 #include "machine.h"
 #include "mem.h"
@@ -250,7 +251,7 @@ mr_status mr_infer(const mr_cell *cell, int n, const mr_infer_opts *o, mr_infer_
   mr_speaker *s = NULL;
   const mr_config *c = &cell[0].config;
   MR_TRY(mr_calloc((void **)&s, (size_t)n, sizeof *s));
-  MR_TRY(mr_backend_open(&be, strcmp(c->device, "cuda") == 0 ? MR_CUDA : MR_CPU, (int)c->threads));
+  MR_TRY(mr_device_open(&be, c));
   for (int i = 0; i < n; i++) {
     memset(&rows[i], 0, sizeof rows[i]);
     rows[i].cell = &cell[i];

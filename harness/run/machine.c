@@ -174,11 +174,18 @@ static mr_status tell_processor(teller *t, const mr_backend *be)
   return tell_int(t, "l3_bytes", cache_bytes(3));
 }
 
-/* A CPU program has no such thing to tell of; the CUDA backend's own facts go here. */
-static mr_status tell_gpu(teller *t)
+/* Of the device in use: on the CPU there is none. */
+static mr_status tell_gpu(teller *t, const mr_backend *be)
 {
-  static const char *const name[] = {"gpu", "sm_count", "driver", "cuda", "cublas", "cudnn"};
-  for (size_t i = 0; i < sizeof name / sizeof *name; i++) MR_CHECK(t->fn(t->ctx, name[i], "none"));
+  const mr_gpu none = {"none", "none", "none", "none", "none"}, *g = be->gpu ? be->gpu : &none;
+  const char *const fact[][2] = {{"gpu", g->name},
+                                 {"compute_capability", g->capability},
+                                 {"driver", g->driver},
+                                 {"cuda", g->runtime},
+                                 {"cublas", g->blas}};
+  MR_CHECK(tell_int(t, "sm_count", be->sm_count));
+  for (size_t i = 0; i < sizeof fact / sizeof *fact; i++)
+    MR_CHECK(t->fn(t->ctx, fact[i][0], fact[i][1]));
   return MR_OK;
 }
 
@@ -205,7 +212,7 @@ mr_status mr_machine_each(const mr_backend *be, mr_fact_fn fn, void *ctx)
 {
   teller t = {.fn = fn, .ctx = ctx};
   MR_CHECK(tell_processor(&t, be));
-  MR_CHECK(tell_gpu(&t));
+  MR_CHECK(tell_gpu(&t, be));
   MR_CHECK(tell_build(&t));
   return tell_int(&t, "rate_block_bytes", mr_rate_block_bytes());
 }

@@ -38,12 +38,15 @@ static void duration(double seconds, char *buf, size_t n)
     snprintf(buf, n, "%ds", (int)s);
 }
 
+bool mr_meter_due(const mr_meter *m)
+{
+  return !m->off && mr_now_ns() - m->shown_ns >= (m->terminal ? TERMINAL_NS : PLAIN_NS);
+}
+
 void mr_meter_step(mr_meter *m, int64_t step, double loss, double lr)
 {
-  if (m->off) return;
-  int64_t now = mr_now_ns();
-  if (now - m->shown_ns < (m->terminal ? TERMINAL_NS : PLAIN_NS)) return;
-  m->shown_ns = now;
+  if (!mr_meter_due(m)) return;
+  const int64_t now = m->shown_ns = mr_now_ns();
   double seconds = (double)(now - m->from_ns) * 1e-9;
   double rate = (double)(step - m->from_step) / seconds;
   char left[32], line[192];

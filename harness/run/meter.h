@@ -18,6 +18,8 @@ typedef struct mr_meter {
 
 /* `step` steps are done already. quiet: shows nothing. */
 void mr_meter_begin(mr_meter *m, bool quiet, int64_t step, int64_t total, int64_t tokens_per_step);
+/* Would a line be shown now? */
+bool mr_meter_due(const mr_meter *m);
 /* After a step: shows step, loss, tokens/s, steps/s, learning rate and time left when it is time
  * again (10 times a second on a terminal, every 10 s otherwise). */
 void mr_meter_step(mr_meter *m, int64_t step, double loss, double lr);

@@ -63,11 +63,7 @@ mr_status mr_cell_config(mr_config *c, const char *path, int n, const char *cons
 mr_status mr_run_config(mr_config *c, const char *path, int n, const char *const *args)
 {
   MR_CHECK(mr_cell_config(c, path, n, args));
-#ifndef MR_WITH_CUDA
-  if (strcmp(c->device, "cuda") == 0) {
-    mr_config_free(c);
-    return MR_FAIL(MR_ERR_CONFIG, "device is cuda, but this program was built for the CPU only");
-  }
-#endif
-  return MR_OK;
+  if (strcmp(c->device, "cuda") != 0 || mr_backend_built(MR_CUDA)) return MR_OK;
+  mr_config_free(c);
+  return MR_FAIL(MR_ERR_CONFIG, "device is cuda, but this program was built for the CPU only");
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "checkpoint.h"
+#include "device.h"
 #include "h5file.h"
 #include "mem.h"
 #include "rng.h"
@@ -175,8 +176,7 @@ static mr_status open_sampler(sampler *s, const char *checkpoint, const char *pr
   const mr_model_def *m = mr_find_model(s->c.model);
   MR_CHECK(open_task(s, checkpoint));
   MR_CHECK(read_prompt(s, prompt));
-  const mr_device device = strcmp(s->c.device, "cuda") == 0 ? MR_CUDA : MR_CPU;
-  MR_CHECK(mr_backend_open(&s->be, device, (int)s->c.threads));
+  MR_CHECK(mr_device_open(&s->be, &s->c));
   /* The prompt is read once, or parts of the text again and again. */
   int64_t chunk = m->context == NULL && s->n < CHUNK ? s->n : CHUNK;
   if (chunk > s->info.T) chunk = s->info.T;

@@ -54,39 +54,31 @@ static void release_signals(const old_signals *old)
 
 /* ---- One step ------------------------------------------------------------------------------- */
 
-typedef struct step_row {
-  double loss, lr, grad_norm;
-} step_row;
-
-static mr_status check_finite(const mr_training *t, const char *what, int64_t step, double x)
+static bool validation_due(const mr_training *t)
 {
-  if (isfinite(x)) return MR_OK;
-  return MR_FAIL(MR_ERR_NUMERIC, "the %s is %g at step %lld of %s", what, x, (long long)step,
-                 t->run);
+  return t->now.step % t->c->eval_every == 0 || t->now.step == t->c->steps;
 }
 
-static mr_status one_step(mr_training *t, step_row *row)
+static bool row_due(const mr_training *t)
 {
-  const int64_t step = t->now.step, accum = t->c->accum;
-  row->loss = 0;
-  for (int64_t micro = 0; micro < accum; micro++) {
-    uint64_t index = (uint64_t)(step * accum + micro);
-    mr_real loss;
-    MR_CHECK(mr_feed_next(t->feed, MR_TRAIN, index));
-    MR_CHECK(mr_tape_tick(t->tape, index, true));
-    MR_CHECK(mr_tape_forward(t->tape));
-    MR_CHECK(t->be->api->download(t->be, &loss, t->loss.data, sizeof loss));
-    row->loss += (double)loss / (double)accum;
-    MR_CHECK(mr_tape_backward(t->tape, micro > 0, (mr_real)(1.0 / (double)accum)));
-  }
-  MR_CHECK(check_finite(t, "training loss", step + 1, row->loss));
-  row->lr = mr_optim_lr(&t->rule, step);
-  mr_status st = mr_optim_step(t->optim, step, &row->grad_norm);
-  if (st == MR_ERR_NUMERIC) return check_finite(t, "gradient norm", step + 1, row->grad_norm);
-  MR_CHECK(st);
+  return t->now.step % t->c->log_every == 0 || t->now.step == 1 || validation_due(t);
+}
+
+/* A step is looked at, and on CUDA waited for, where somebody wants to know. */
+static mr_status one_step(mr_training *t)
+{
+  mr_step_row s;
+  MR_CHECK(mr_step_run(t->step, t->now.step));
   t->now.step++;
   t->now.tokens += t->c->batch * t->info.T;
-  return MR_OK;
+  if (!row_due(t) && !mr_meter_due(&t->meter)) return MR_OK;
+  MR_CHECK(mr_step_read(t->step, &s));
+  mr_meter_step(&t->meter, t->now.step, s.loss, s.lr);
+  if (!row_due(t)) return MR_OK;
+  const double row[] = {
+      (double)t->now.step,  s.loss, s.lr, s.grad_norm, (double)mr_training_wall(t),
+      (double)t->now.tokens};
+  return mr_table_append(t->train_rows, row);
 }
 
 /* ---- Records -------------------------------------------------------------------------------- */
@@ -96,23 +88,11 @@ int64_t mr_training_wall(const mr_training *t)
   return t->earlier_ns + mr_now_ns() - t->start_ns;
 }
 
-static bool validation_due(const mr_training *t)
-{
-  return t->now.step % t->c->eval_every == 0 || t->now.step == t->c->steps;
-}
-
-static mr_status log_step(mr_training *t, const step_row *s)
-{
-  const int64_t step = t->now.step;
-  if (step % t->c->log_every != 0 && step != 1 && !validation_due(t)) return MR_OK;
-  double row[] = {(double)step,         s->loss, s->lr, s->grad_norm, (double)mr_training_wall(t),
-                  (double)t->now.tokens};
-  return mr_table_append(t->train_rows, row);
-}
-
 /* The log first: it must reach at least as far as the checkpoint that a --resume starts from. */
 static mr_status save(mr_training *t)
 {
+  mr_step_row row;
+  MR_CHECK(mr_step_read(t->step, &row)); /* what is kept is finite */
   t->now.wall_ns = mr_training_wall(t);
   MR_CHECK(mr_log_flush(t->log));
   MR_CHECK(mr_checkpoint_save(t->last, t->c, t->be, t->tape, t->optim, &t->now));
@@ -126,7 +106,9 @@ static mr_status validate(mr_training *t)
   MR_CHECK(mr_evaluate(t->eval, MR_VALID, t->c->eval_batches, &s));
   t->valid = s;
   t->validated = t->now.step;
-  MR_CHECK(check_finite(t, "validation loss", t->now.step, s.loss));
+  if (!isfinite(s.loss))
+    return MR_FAIL(MR_ERR_NUMERIC, "the validation loss is %g at step %lld of %s", s.loss,
+                   (long long)t->now.step, t->run);
   MR_CHECK(mr_training_log_score(t, t->now.step, MR_VALID, &s));
   /* Where the network acts, how well it does is the goal. */
   const double rank = t->def->rollout != NULL ? -s.metric[0] : s.loss;
@@ -173,14 +155,11 @@ static mr_status interrupted(mr_training *t)
 
 static mr_status run_steps(mr_training *t)
 {
-  step_row row;
   while (t->now.step < t->c->steps && !goal_reached(t)) {
     if (stop_signal != 0) return interrupted(t);
     int64_t allocs = mr_alloc_count();
-    MR_CHECK(one_step(t, &row));
-    MR_CHECK(log_step(t, &row));
+    MR_CHECK(one_step(t));
     t->step_allocs += mr_alloc_count() - allocs;
-    mr_meter_step(&t->meter, t->now.step, row.loss, row.lr);
     if (validation_due(t))
       MR_CHECK(validate(t));
     else if (mr_now_ns() - t->synced_ns > SYNC_NS)
@@ -195,7 +174,6 @@ static mr_status run(mr_training *t)
 {
   char reason[128] = "";
   mr_device_mem mem;
-  t->rule = mr_optim_rule_of(t->c);
   t->earlier_ns = t->now.wall_ns;
   t->start_ns = t->synced_ns = mr_now_ns();
   mr_meter_begin(&t->meter, t->o->quiet, t->now.step, t->c->steps, t->c->batch * t->info.T);

@@ -8,6 +8,7 @@
 #include "h5log.h"
 #include "meter.h"
 #include "rule.h"
+#include "step.h"
 #include "train.h"
 
 enum { MR_PATH_BYTES = 1024, MR_INIT_BYTES = 4096 };
@@ -31,11 +32,10 @@ typedef struct mr_training {
   mr_backend *be;
   mr_tape *tape;
   mr_net net;
-  mr_view loss;
   mr_plan_report plan;
-  mr_optim_rule rule;
   mr_optim *optim;
   mr_feed *feed;
+  mr_step *step;
   mr_player *player; /* NULL: the task has no rollouts */
   mr_eval *eval;
   mr_log *log;

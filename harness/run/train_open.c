@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "device.h"
 #include "facts.h"
 #include "h5file.h"
 #include "mem.h"
@@ -28,8 +29,7 @@ static mr_status find(mr_training *t)
 static mr_status record(mr_training *t)
 {
   const mr_config *c = t->c;
-  mr_device device = strcmp(c->device, "cuda") == 0 ? MR_CUDA : MR_CPU;
-  MR_CHECK(mr_backend_open(&t->be, device, (int)c->threads));
+  MR_CHECK(mr_device_open(&t->be, c));
   MR_CHECK(mr_tape_create(&t->tape, t->be, (uint64_t)c->seed));
   mr_build(t->tape, c, t->model, &t->info, c->batch / c->accum, &t->net);
   return mr_tape_plan(t->tape, t->net.loss, true, &t->plan);
@@ -42,8 +42,8 @@ static mr_status allocate(mr_training *t)
   t->bytes_before = mem.used_bytes;
   MR_CHECK(mr_tape_alloc(t->tape));
   MR_CHECK(mr_optim_open(&t->optim, t->c, t->be, t->tape));
-  MR_CHECK(mr_tape_view(t->tape, t->net.loss, &t->loss));
   MR_CHECK(mr_feed_create(&t->feed, t->be, t->tape, &t->net, t->def, t->task));
+  MR_CHECK(mr_step_create(&t->step, t->c, t->be, t->tape, &t->net, t->optim, t->feed, t->run));
   mr_policy *policy = NULL;
   if (t->def->rollout != NULL) {
     MR_CHECK(mr_player_open(&t->player, t->be, t->c, t->model, &t->info, t->tape));
@@ -243,6 +243,7 @@ void mr_training_close(mr_training *t)
   mr_log_destroy(t->log);
   mr_eval_destroy(t->eval);
   mr_player_close(t->player);
+  mr_step_destroy(t->step);
   mr_feed_destroy(t->feed);
   mr_optim_destroy(t->optim);
   mr_tape_destroy(t->tape);

@@ -8,7 +8,7 @@ typedef struct attention_attr {
 } attention_attr;
 /* Inputs qkv [B,T,3D]; both or neither of cache [B,C,2D] (keys, values, latest step last) and seen
  * [B,1,1] (steps so far; 0 .. C of them are read, NaN as 0). Output y [B,T,D].
- * Saved: log of the sum of exp of each row of scores, [B,heads,T]. */
+ * Saved: log (CUDA: log2) of the sum of exp of each row of scores, [B,heads,T]. */
 extern const mr_op mr_attention_op;
 MR_KERNELS(attention);
 MR_C_END

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "op_util.h"
 #include "ops.h"
+#include "partial.h"
 
 /* Steps whose weight gradients are added up before they join the thread's total: short sums of near
  * equals lose less. */
@@ -24,9 +25,13 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
   mr_rule_map(need, &in[0].shape, 2 * (double)K, 2);
   if (tail) need->bytes += (double)mr_bytes(&before, MR_REAL);
   need->bytes += (double)mr_bytes(&w, MR_REAL) + (double)mr_bytes(&row, MR_REAL);
-  need->work_fwd = mr_bytes(&w, MR_REAL);
-  need->work_bwd =
-      need->work_fwd + (size_t)site->threads * 2 * (need->work_fwd + mr_bytes(&row, MR_REAL));
+  const size_t sums = mr_bytes(&w, MR_REAL) + mr_bytes(&row, MR_REAL);
+  if (site->device == MR_CPU) {
+    need->work_fwd = mr_bytes(&w, MR_REAL);
+    need->work_bwd = need->work_fwd + (size_t)site->threads * 2 * sums;
+  } else {
+    need->work_bwd = (size_t)mr_conv_partials(B, in[0].shape.dim[1]) * sums;
+  }
   need->reads_in = tail ? 7 : 5;
   return MR_OK;
 }

@@ -3,12 +3,13 @@
 #include <string.h>
 #include "op_util.h"
 #include "ops.h"
+#include "partial.h"
 
 static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const mr_site *site,
                        mr_need *need)
 {
   char text[80];
-  (void)attr, (void)n_in, (void)site;
+  (void)attr, (void)n_in;
   MR_CHECK(mr_rule_rank("embed", "token", &in[0], MR_I32, -1));
   MR_CHECK(mr_rule_rank("embed", "weight", &in[1], MR_REAL, 2));
   mr_shape s = in[0].shape;
@@ -20,6 +21,9 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
   mr_rule_map(need, &s, 0, 2);
   need->bytes += (double)mr_bytes(&in[0].shape, MR_I32);
   need->reads_in = 1;
+  if (site->device == MR_CUDA)
+    need->work_bwd = (size_t)mr_table_partials(mr_count(&in[0].shape), in[1].shape.dim[0]) *
+                     mr_bytes(&in[1].shape, MR_REAL);
   return MR_OK;
 }
 

@@ -33,6 +33,8 @@ static mr_status gru_seq_infer(const void *attr, const mr_view *in, int32_t n_in
   if (site->device == MR_CPU) {
     need->work_fwd = (size_t)(mr_rnn_panel_reals(&r) + r.B * 5 * r.H) * sizeof(mr_real);
     need->work_bwd = mr_rnn_work_back(&r, after ? 1 : 2);
+  } else {
+    mr_rnn_cuda_need(site, &r, need);
   }
   need->flops = (double)(r.B * r.T) * ((double)r.H * 6 * (double)r.H + 20 * (double)r.H);
   need->bytes = (double)(r.B * r.T * r.H) * (double)(4 + S) * sizeof(mr_real);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "op_util.h"
 #include "ops.h"
+#include "partial.h"
 #include "scalar.h"
 
 /* Rows whose parameter gradients are added up before they join the thread's total: short sums of
@@ -20,7 +21,9 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
   mr_rule_map(need, &in[0].shape, 8, 2);
   need->save[0] = need->save[1] = mr_shape1(mr_rows(&in[0].shape));
   need->n_save = 2;
-  need->work_bwd = (size_t)site->threads * 4 * mr_bytes(&row, MR_REAL);
+  const size_t both = 2 * mr_bytes(&row, MR_REAL);
+  need->work_bwd = site->device == MR_CPU ? (size_t)site->threads * 2 * both
+                                          : (size_t)mr_partials(mr_count(need->save)) * both;
   need->reads_in = 3;
   need->overwrites = 1;
   return MR_OK;

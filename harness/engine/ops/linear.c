@@ -7,6 +7,7 @@
 #include "linear.h"
 #include "op_util.h"
 #include "ops.h"
+#include "partial.h"
 
 enum { PANEL_REALS = 1 << 18, PANEL_GRANULE = 64 };
 
@@ -62,6 +63,7 @@ static mr_status linear_infer(const void *attr, const mr_view *in, int32_t n_in,
   need->reads_in = 1u << 0 | 1u << 1;
   if (site->device == MR_CPU && many_rows(d))
     need->work_bwd = (size_t)(site->threads - 1) * (size_t)(d.m * d.k + d.m) * sizeof(mr_real);
+  if (site->device == MR_CUDA && biased) need->work_bwd = mr_partial_bytes(d.rows, d.m);
   need->flops = 2.0 * (double)d.rows * (double)d.k * (double)d.m;
   need->bytes = (double)(d.rows * (d.k + d.m) + d.k * d.m) * sizeof(mr_real);
   return MR_OK;

@@ -5,16 +5,18 @@
 #include "op_util.h"
 #include "ops.h"
 #include "scalar.h"
+#include "sweep.h"
 
 static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const mr_site *site,
                        mr_need *need)
 {
-  (void)attr, (void)n_in, (void)site;
+  (void)attr, (void)n_in;
   MR_CHECK(mr_rule_rank("logcumsumexp_time", "x", &in[0], MR_REAL, 3));
   mr_rule_map(need, &in[0].shape, 32, 2);
   need->reads_in = 1;
   need->reads_out = 1;
   need->overwrites = 1;
+  mr_sweep_need(site, &in[0].shape, need);
   return MR_OK;
 }
 

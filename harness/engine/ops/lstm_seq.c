@@ -24,6 +24,8 @@ static mr_status lstm_seq_infer(const void *attr, const mr_view *in, int32_t n_i
   if (site->device == MR_CPU) {
     need->work_fwd = (size_t)(mr_rnn_panel_reals(&r) + r.B * 6 * r.H) * sizeof(mr_real);
     need->work_bwd = mr_rnn_work_back(&r, 1) + (size_t)(r.B * r.H) * sizeof(mr_real);
+  } else {
+    mr_rnn_cuda_need(site, &r, need);
   }
   need->flops = (double)(r.B * r.T) * ((double)r.H * 8 * (double)r.H + 20 * (double)r.H);
   need->bytes = (double)(r.B * r.T * r.H) * 10 * sizeof(mr_real);

@@ -11,8 +11,8 @@
 static mr_status mingru_seq_infer(const void *attr, const mr_view *in, int32_t n_in,
                                   const mr_site *site, mr_need *need)
 {
-  (void)attr, (void)site;
-  return mr_sweep_infer("mingru_seq", in, n_in, 2, need);
+  (void)attr;
+  return mr_sweep_infer("mingru_seq", in, n_in, 2, site, need);
 }
 
 static void linear_space(const mr_sweep *s)

@@ -10,8 +10,8 @@
 static mr_status minlstm_seq_infer(const void *attr, const mr_view *in, int32_t n_in,
                                    const mr_site *site, mr_need *need)
 {
-  (void)attr, (void)site;
-  MR_CHECK(mr_sweep_infer("minlstm_seq", in, n_in, 3, need));
+  (void)attr;
+  MR_CHECK(mr_sweep_infer("minlstm_seq", in, n_in, 3, site, need));
   need->flops *= 1.5;
   return MR_OK;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "op_util.h"
 #include "ops.h"
+#include "partial.h"
 
 static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const mr_site *site,
                        mr_need *need)
@@ -15,7 +16,13 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
   MR_CHECK(mr_rule_shape("mse", "target", &in[1], MR_REAL, &in[0].shape));
   MR_CHECK(mr_rule_shape("mse", "w", &in[2], MR_REAL, &rows));
   need->out[0] = mr_shape0();
-  need->work_fwd = (size_t)site->threads * sizeof(double);
+  if (site->device == MR_CPU) {
+    need->work_fwd = (size_t)site->threads * sizeof(double);
+  } else {
+    need->work_fwd = (size_t)mr_partials(mr_count(&rows)) * 2 * sizeof(double);
+    need->save[0] = mr_shape1(1); /* what backward multiplies by instead of counting again */
+    need->n_save = 1;
+  }
   need->reads_in = 7;
   need->overwrites = 1;
   need->flops = 3 * (double)mr_count(&in[0].shape);

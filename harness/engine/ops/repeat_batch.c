@@ -3,12 +3,13 @@
 #include <string.h>
 #include "op_util.h"
 #include "ops.h"
+#include "partial.h"
 
 static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const mr_site *site,
                        mr_need *need)
 {
   const repeat_batch_attr *a = attr;
-  (void)n_in, (void)site;
+  (void)n_in;
   MR_CHECK(mr_rule_rank("repeat_batch", "v", &in[0], MR_REAL, 1));
   if (a->batch < 1) {
     return MR_FAIL(MR_ERR_SHAPE, "repeat_batch: batch is %lld but must be at least 1",
@@ -17,6 +18,7 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
   const mr_shape out = mr_shape3(a->batch, 1, in[0].shape.dim[0]);
   mr_rule_map(need, &out, 0, 1);
   need->bytes += (double)mr_bytes(&in[0].shape, MR_REAL);
+  if (site->device == MR_CUDA) need->work_bwd = mr_partial_bytes(a->batch, out.dim[2]);
   return MR_OK;
 }
 

@@ -51,6 +51,40 @@ int64_t mr_rnn_panel_reals(const mr_rnn *r)
   return r->packs ? r->G * mr_panel_reals(r->H, r->H) : 0;
 }
 
+int mr_rnn_cuda_padded(int64_t T, int64_t H, int64_t gates, int shared_limit)
+{
+  const int padded = H <= 32 ? 32 : H <= 64 ? 64 : H <= 128 ? 128 : 0;
+  if (T * H * 4 >= INT32_MAX) return 0;
+  if (padded < 128 || gates < 4) return padded;
+  /* What of the weights has no room in registers (lstm_seq.cu), and the gates' gradients. */
+  return (size_t)shared_limit >= (10 * 2048 + 1024) * sizeof(mr_real) ? padded : 0;
+}
+
+int64_t mr_rnn_cuda_stretch(int sm_count, int64_t B, int64_t T)
+{
+  /* Rows that make the product for dU efficient; starting a kernel anew is little beside them. */
+  const int64_t rows = (int64_t)sm_count * 64, steps = (rows + B - 1) / B;
+  return steps < T ? steps : T;
+}
+
+/* The gates' gradients and what U was multiplied with, of a stretch; and per sequence the sums for the
+ * bias and two states. A multiple of 4: what follows is read 16 bytes at a time. */
+int64_t mr_rnn_cuda_walk_reals(int sm_count, int64_t B, int64_t T, int64_t H, int64_t gates)
+{
+  const int64_t n = ((gates + 1) * mr_rnn_cuda_stretch(sm_count, B, T) + gates + 2) * B * H;
+  return (n + 3) / 4 * 4;
+}
+
+void mr_rnn_cuda_need(const mr_site *site, const mr_rnn *r, mr_need *need)
+{
+  const int64_t padded = mr_rnn_cuda_padded(r->T, r->H, r->G, site->shared_limit);
+  const int64_t packed = r->G * padded * padded, step = (r->G + 1) * r->B * r->H;
+  need->variant = padded > 0 ? "weights on chip" : "a product per step";
+  need->work_fwd = (size_t)(padded > 0 ? packed : step) * sizeof(mr_real);
+  const int64_t walk = mr_rnn_cuda_walk_reals(site->sm_count, r->B, r->T, r->H, r->G);
+  need->work_bwd = (size_t)(walk + packed) * sizeof(mr_real);
+}
+
 mr_rnn_side mr_rnn_right(mr_backend *be, const mr_rnn *r, const mr_real *u, int64_t g0, int64_t g1,
                          bool back, mr_real *panels)
 {

@@ -68,6 +68,19 @@ void mr_rnn_gather(mr_backend *be, const mr_rnn *r, mr_rnn_back *p, int64_t spli
 /* Adds all parts' sums to the results, in the order of parts. */
 void mr_rnn_add_parts(const mr_rnn *r, const mr_call *c, int blocks, int u, int b);
 
+/* ---- CUDA ------------------------------------------------------------------------------------ */
+
+/* The width, 32, 64 or 128, to which H is padded by the kernels that keep U on chip; 0: a product per
+ * step, as for sequences of 2^31 reals. shared_limit: bytes of shared memory of a block. */
+int mr_rnn_cuda_padded(int64_t T, int64_t H, int64_t gates, int shared_limit);
+/* Steps that backward gathers before it adds them to dU. */
+int64_t mr_rnn_cuda_stretch(int sm_count, int64_t B, int64_t T);
+/* Working memory of backward, in reals and without U as kernels on chip have it, which stands behind;
+ * see mr_rnn_begin_walk. */
+int64_t mr_rnn_cuda_walk_reals(int sm_count, int64_t B, int64_t T, int64_t H, int64_t gates);
+/* Working memory and variant. */
+void mr_rnn_cuda_need(const mr_site *site, const mr_rnn *r, mr_need *need);
+
 /* Asks for n reals that the next step of this sequence reads or writes: more streams run side by side
  * than the hardware follows. */
 static inline void mr_rnn_fetch(const mr_real *p, int64_t n)

@@ -3,12 +3,13 @@
 #include <string.h>
 #include "op_util.h"
 #include "ops.h"
+#include "sweep.h"
 
 static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const mr_site *site,
                        mr_need *need)
 {
   const bool started = mr_rule_given(in, n_in, 2);
-  (void)attr, (void)site;
+  (void)attr;
   MR_CHECK(mr_rule_rank("scan", "a", &in[0], MR_REAL, 3));
   MR_CHECK(mr_rule_shape("scan", "b", &in[1], MR_REAL, &in[0].shape));
   const mr_shape h0 = mr_shape3(in[0].shape.dim[0], 1, in[0].shape.dim[2]);
@@ -18,6 +19,7 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
   need->reads_in = started ? 5 : 1;
   need->reads_out = 1;
   need->overwrites = 1;
+  mr_sweep_need(site, &in[0].shape, need);
   return MR_OK;
 }
 

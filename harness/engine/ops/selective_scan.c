@@ -75,6 +75,12 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
   }
   need->reads_in = given ? 127 : 63;
   need->overwrites = 1u << U | 1u << DELTA;
+  if (site->device ==
+      MR_CUDA) { /* parts of gradients; more states than one launch has read u twice */
+    const int64_t parts = (s.E + 31) / 32 * s.B * s.T * 32 + s.B * s.E * 17;
+    need->work_bwd = (size_t)parts * sizeof(mr_real);
+    if (s.N > 16) need->overwrites = 0;
+  }
   return MR_OK;
 }
 

@@ -2,6 +2,7 @@
 #include "softmax_xent.h"
 #include "op_util.h"
 #include "ops.h"
+#include "partial.h"
 #include "scalar.h"
 
 /* What one thread found in its rows. */
@@ -21,7 +22,13 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
   rows.rank--;
   MR_CHECK(mr_rule_shape("softmax_xent", "label", &in[1], MR_I32, &rows));
   need->out[0] = mr_shape0();
-  need->work_fwd = (size_t)site->threads * sizeof(part);
+  if (site->device == MR_CPU) {
+    need->work_fwd = (size_t)site->threads * sizeof(part);
+  } else {
+    need->work_fwd = (size_t)mr_partials(mr_count(&rows)) * 2 * sizeof(double);
+    need->save[0] = mr_shape1(1); /* what backward multiplies by instead of counting again */
+    need->n_save = 1;
+  }
   need->reads_in = 3;
   need->overwrites = 1;
   need->flops = 10 * (double)mr_count(&in[0].shape);

@@ -2,8 +2,36 @@
 #include <string.h>
 #include "sweep.h"
 
+/* The shortest stretch of time that is cut, and the shortest and the most segments. */
+enum { CUT_FROM = 1024, SEGMENT = 256, MOST_SEGMENTS = 64 };
+
+/* Segments read their inputs twice. A block alone on its multiprocessor reaches about two thirds of
+ * the share of bandwidth that belongs to that: cutting pays when more than half of them are idle. */
+mr_sweep_cut mr_sweep_split(int sm_count, int64_t B, int64_t T, int64_t H)
+{
+  const int64_t blocks = B * ((H + MR_SWEEP_WIDTH - 1) / MR_SWEEP_WIDTH);
+  mr_sweep_cut cut = {1, T};
+  if (T < CUT_FROM || blocks == 0 || 2 * blocks > sm_count) return cut;
+  int64_t n = 2 * (int64_t)sm_count / blocks;
+  n = n < T / SEGMENT ? n : T / SEGMENT;
+  n = n < MOST_SEGMENTS ? n : MOST_SEGMENTS;
+  cut.steps = ((T + n - 1) / n + MR_SWEEP_STEPS - 1) / MR_SWEEP_STEPS * MR_SWEEP_STEPS;
+  cut.segments = (T + cut.steps - 1) / cut.steps;
+  return cut;
+}
+
+void mr_sweep_need(const mr_site *site, const mr_shape *h, mr_need *need)
+{
+  if (site->device != MR_CUDA) return;
+  const int64_t B = h->dim[0], T = h->dim[1], H = h->dim[2];
+  const mr_sweep_cut cut = mr_sweep_split(site->sm_count, B, T, H);
+  need->variant = cut.segments > 1 ? "sweep cut along time" : "sweep";
+  if (cut.segments > 1)
+    need->work_fwd = need->work_bwd = (size_t)(2 * cut.segments * B * H) * sizeof(mr_real);
+}
+
 mr_status mr_sweep_infer(const char *name, const mr_view *in, int32_t n_in, int64_t gates,
-                         mr_need *need)
+                         const mr_site *site, mr_need *need)
 {
   char pre[80], h0[80];
   if (n_in < 1 || in[0].shape.rank != 3 || in[0].shape.dim[2] % gates != 0)
@@ -25,6 +53,7 @@ mr_status mr_sweep_infer(const char *name, const mr_view *in, int32_t n_in, int6
   need->overwrites = 1u << 0;
   need->flops = (double)(B * T * H) * 4;
   need->bytes = (double)(B * T * H) * (double)(gates + 1) * sizeof(mr_real);
+  mr_sweep_need(site, &need->out[0], need);
   return MR_OK;
 }
 

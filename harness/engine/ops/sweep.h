@@ -30,7 +30,19 @@ void mr_sweep_all(mr_backend *be, const mr_call *c, int64_t gates, mr_sweep_fn f
 void mr_sweep_store(const mr_sweep *s, int64_t t, const mr_real *grad);
 /* Shape rule and needs of such an op. */
 MR_MUST mr_status mr_sweep_infer(const char *name, const mr_view *in, int32_t n_in, int64_t gates,
-                                 mr_need *need);
+                                 const mr_site *site, mr_need *need);
+
+/* On CUDA a block sweeps MR_SWEEP_WIDTH channels of one sequence, in tiles of at most MR_SWEEP_STEPS
+ * steps. Where there are too few blocks to fill the device, T is cut into segments that run side by
+ * side, each over `steps` steps but perhaps the last. */
+enum { MR_SWEEP_WIDTH = 32, MR_SWEEP_STEPS = 128 };
+typedef struct mr_sweep_cut {
+  int64_t segments, steps;
+} mr_sweep_cut;
+mr_sweep_cut mr_sweep_split(int sm_count, int64_t B, int64_t T, int64_t H);
+/* Working memory and variant of an op that sweeps over [B,T,H] in both directions on CUDA; leaves the
+ * CPU's needs alone. */
+void mr_sweep_need(const mr_site *site, const mr_shape *h, mr_need *need);
 MR_C_END
 /* Iterations of the next loop do not depend on each other, also where a gradient overwrites its
  * pre-activation in place. */

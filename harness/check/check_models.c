@@ -1,0 +1,282 @@
+/* check_models.c — whole training steps of every model: on one device against another, twice, and
+ * replayed as graphs. SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "check.h"
+#include "mem.h"
+#include "registry.h"
+#include "rule.h"
+#include "step.h"
+
+enum { MAX_WORDS = 32, MAX_TEXT = 768, STEPS = 3 };
+
+/* Gradients on two devices, in parts of the largest of a parameter: sums of hundreds of terms in
+ * another order, through several layers. */
+#define TOLERANCE (sizeof(mr_real) == sizeof(double) ? 1e-10 : 3e-4)
+
+/* A small network, ready to train. */
+typedef struct net {
+  mr_backend *be; /* borrowed */
+  mr_config c;
+  const mr_task_def *def;
+  mr_task *task;
+  mr_task_info info;
+  mr_tape *tape;
+  mr_net n;
+  mr_optim *optim;
+  mr_feed *feed;
+  mr_step *step;
+} net;
+
+/* ==== Networks =============================================================================== */
+
+/* Sizes that no block, tile or vector divides. */
+static const char small[] =
+    "--task=selective_copy --selective_copy.data_tokens=3 --length=13 --batch=6 --accum=2 "
+    "--width=10 --expansion=1.3 --layers=2 --seed=5 --lr=0.01 --warmup=2 --weight_decay=0.1 "
+    "--clip=0.5";
+
+static void close_net(net *n)
+{
+  mr_step_destroy(n->step);
+  mr_feed_destroy(n->feed);
+  mr_optim_destroy(n->optim);
+  mr_tape_destroy(n->tape);
+  if (n->def) n->def->close(n->task);
+  mr_config_free(&n->c);
+}
+
+static mr_status configure(net *n, const char *words)
+{
+  char text[MAX_TEXT];
+  const char *word[MAX_WORDS];
+  int n_words = 0;
+  if (snprintf(text, sizeof text, "%s %s", small, words) >= MAX_TEXT)
+    return MR_FAIL(MR_ERR_INTERNAL, "the settings of a model check are too long: %s", words);
+  for (char *rest = NULL, *w = strtok_r(text, " ", &rest); w; w = strtok_r(NULL, " ", &rest))
+    if (n_words < MAX_WORDS) word[n_words++] = w;
+  return mr_run_config(&n->c, NULL, n_words, word);
+}
+
+/* n is zeroed; close_net serves after failure too. */
+static mr_status open_net(net *n, mr_backend *be, const char *words)
+{
+  MR_CHECK(configure(n, words));
+  n->be = be;
+  n->def = mr_find_task(n->c.task);
+  MR_CHECK(n->def->open(&n->task, &n->c));
+  n->def->info(n->task, &n->info);
+  MR_CHECK(mr_tape_create(&n->tape, be, (uint64_t)n->c.seed));
+  mr_build(n->tape, &n->c, mr_find_model(n->c.model), &n->info, n->c.batch / n->c.accum, &n->n);
+  MR_CHECK(mr_tape_plan(n->tape, n->n.loss, true, NULL));
+  MR_CHECK(mr_tape_alloc(n->tape));
+  mr_tape_poison(n->tape, true);
+  MR_CHECK(mr_optim_open(&n->optim, &n->c, be, n->tape));
+  MR_CHECK(mr_feed_create(&n->feed, be, n->tape, &n->n, n->def, n->task));
+  return mr_step_create(&n->step, &n->c, be, n->tape, &n->n, n->optim, n->feed, n->c.model);
+}
+
+/* All gradients or values, one behind the other, into a new array of *count. */
+static mr_status all_of(const net *n, bool gradients, mr_real **out, int64_t *count)
+{
+  mr_status st = MR_OK;
+  const mr_slot *s;
+  int n_slots;
+  void *p = NULL;
+  *count = 0;
+  MR_TRY(mr_tape_slots(n->tape, &s, &n_slots));
+  for (int i = 0; i < n_slots; i++) *count += mr_count(&s[i].value.shape);
+  MR_TRY(mr_calloc(&p, (size_t)*count, sizeof **out));
+  *out = p;
+  mr_real *to = p;
+  for (int i = 0; i < n_slots; i++) {
+    const void *from = gradients ? s[i].grad.data : s[i].value.data;
+    MR_TRY(n->be->api->download(n->be, to, from, mr_bytes(&s[i].value.shape, MR_REAL)));
+    to += mr_count(&s[i].value.shape);
+  }
+out:
+  return st;
+}
+
+/* ==== One device against another ============================================================= */
+
+/* Loss of one training batch, then its gradients. */
+static mr_status gradients(net *n, double *loss, mr_real **grads, int64_t *count)
+{
+  mr_view view;
+  mr_real x;
+  MR_CHECK(mr_feed_next(n->feed, MR_TRAIN, 0));
+  MR_CHECK(mr_tape_tick(n->tape, 3, true));
+  MR_CHECK(mr_tape_forward(n->tape));
+  MR_CHECK(mr_tape_view(n->tape, n->n.loss, &view));
+  MR_CHECK(n->be->api->download(n->be, &x, view.data, sizeof x));
+  *loss = (double)x;
+  MR_CHECK(mr_tape_backward(n->tape, 0, 1));
+  return all_of(n, true, grads, count);
+}
+
+static void judge(mr_check_result *r, const char *what, int64_t at, double got, double want,
+                  double allowed)
+{
+  double e = fabs(got - want) / allowed;
+  if (!(e <= 1e30)) e = INFINITY; /* NaN fails too */
+  if (e > 1) r->ok = false;
+  if (!(e > r->worst)) return;
+  r->worst = e;
+  (void)snprintf(r->text, sizeof r->text, "%s at %lld: got %.9g, want %.9g, allowed %.2g", what,
+                 (long long)at, got, want, allowed);
+}
+
+static mr_status compare(const net *n, const mr_real *got, const mr_real *want, mr_check_result *r)
+{
+  const mr_slot *s;
+  int n_slots;
+  MR_CHECK(mr_tape_slots(n->tape, &s, &n_slots));
+  for (int i = 0; i < n_slots; i++) {
+    const int64_t count = mr_count(&s[i].value.shape);
+    double top = 1e-4;
+    for (int64_t j = 0; j < count; j++) top = fmax(top, fabs((double)want[j]));
+    for (int64_t j = 0; j < count; j++)
+      judge(r, s[i].name, j, (double)got[j], (double)want[j], TOLERANCE * top);
+    got += count, want += count;
+  }
+  return MR_OK;
+}
+
+static mr_status check_parity(mr_backend *be, mr_backend *other, const char *words,
+                              mr_check_result *r)
+{
+  mr_status st = MR_OK;
+  net a = {.be = be}, b = {.be = other};
+  mr_real *got = NULL, *want = NULL;
+  double loss = 0, other_loss = 0;
+  int64_t n;
+  MR_TRY(open_net(&a, be, words));
+  MR_TRY(open_net(&b, other, words));
+  MR_TRY(gradients(&a, &loss, &got, &n));
+  MR_TRY(gradients(&b, &other_loss, &want, &n));
+  judge(r, "loss", 0, loss, other_loss, TOLERANCE * fabs(other_loss));
+  MR_TRY(compare(&a, got, want, r));
+out:
+  mr_free(got);
+  mr_free(want);
+  close_net(&a);
+  close_net(&b);
+  return st;
+}
+
+/* ==== Twice, and as a graph ================================================================== */
+
+/* Parameters and told numbers of one training. */
+typedef struct trained {
+  mr_real *params;
+  int64_t n;
+  mr_step_row row;
+} trained;
+
+/* Parameters after STEPS steps, and what the last one told. */
+static mr_status train(mr_backend *be, const char *words, bool graph, trained *out)
+{
+  mr_status st = MR_OK;
+  char all[MAX_TEXT];
+  net a = {.be = be};
+  (void)snprintf(all, sizeof all, "%s --graph=%d", words, graph);
+  MR_TRY(open_net(&a, be, all));
+  for (int64_t step = 0; step < STEPS; step++) MR_TRY(mr_step_run(a.step, step));
+  MR_TRY(mr_step_read(a.step, &out->row));
+  MR_TRY(all_of(&a, false, &out->params, &out->n));
+out:
+  close_net(&a);
+  return st;
+}
+
+static void same(const trained *a, const trained *b, const char *how, mr_check_result *r)
+{
+  int64_t at = 0;
+  while (at < a->n && memcmp(&a->params[at], &b->params[at], sizeof *a->params) == 0) at++;
+  if (at == a->n && memcmp(&a->row, &b->row, sizeof a->row) == 0) return;
+  r->ok = false, r->worst = INFINITY;
+  (void)snprintf(r->text, sizeof r->text,
+                 "%d steps %s differ: losses %.9g and %.9g, gradient norms %.9g and %.9g, first "
+                 "parameter off: %lld of %lld",
+                 STEPS, how, a->row.loss, b->row.loss, a->row.grad_norm, b->row.grad_norm,
+                 (long long)at, (long long)a->n);
+}
+
+static mr_status check_repeat(mr_backend *be, const char *words, mr_check_result *r)
+{
+  mr_status st = MR_OK;
+  trained once = {NULL}, twice = {NULL}, graph = {NULL};
+  MR_TRY(train(be, words, false, &once));
+  MR_TRY(train(be, words, false, &twice));
+  same(&once, &twice, "made twice", r);
+  if (!be->api->capture_begin) goto out;
+  MR_TRY(train(be, words, true, &graph));
+  same(&once, &graph, "op by op and as a graph", r);
+out:
+  mr_free(once.params);
+  mr_free(twice.params);
+  mr_free(graph.params);
+  return st;
+}
+
+/* ==== All of them ============================================================================ */
+
+typedef struct session {
+  const char *name;
+  mr_backend *be, *other;
+  FILE *out;
+  mr_check_count *n;
+} session;
+
+/* One model with one setting; `setting` is what its name shows. */
+static mr_status check_one(const session *s, const char *model, const char *setting,
+                           const char *words)
+{
+  char name[160], all[MAX_TEXT];
+  mr_check_result r = {true, 0, "exact"};
+  (void)snprintf(name, sizeof name, "model:%s%s%s", model, *setting ? ":" : "", setting);
+  if (s->name && strncmp(name, s->name, strlen(s->name)) != 0) return MR_OK;
+  (void)snprintf(all, sizeof all, "--model=%s %s", model, words);
+  mr_status st = check_parity(s->be, s->other, all, &r);
+  if (st == MR_OK && r.ok) st = check_repeat(s->be, all, &r);
+  if (st == MR_ERR_UNSUPPORTED) {
+    s->n->skipped++;
+    if (fprintf(s->out, "skip %9s  %s: %s\n", "", name, mr_error_message()) < 0)
+      return MR_FAIL(MR_ERR_IO, "the results of the check could not be written");
+    return MR_OK;
+  }
+  MR_CHECK(st);
+  return mr_check_tell(s->out, &r, name, s->be->device == MR_CUDA ? "--device=cuda " : "", s->n);
+}
+
+/* Every choice of an option but its default. */
+static mr_status check_option(const session *s, const mr_model_def *m, const mr_opt *o)
+{
+  char choices[MAX_TEXT], setting[96], words[160];
+  if (o->choices && o->choices[0] == '*') return MR_OK;
+  if (!o->choices && !(o->min == 0 && o->max == 1)) return MR_OK;
+  (void)snprintf(choices, sizeof choices, "%s", o->choices ? o->choices : "0|1");
+  for (char *rest = NULL, *w = strtok_r(choices, "|", &rest); w; w = strtok_r(NULL, "|", &rest)) {
+    if (strcmp(w, o->dflt) == 0) continue;
+    (void)snprintf(setting, sizeof setting, "%s=%s", o->key, w);
+    (void)snprintf(words, sizeof words, "--%s.%s=%s", m->name, o->key, w);
+    MR_CHECK(check_one(s, m->name, setting, words));
+  }
+  return MR_OK;
+}
+
+mr_status mr_check_models(const char *name, mr_backend *be, mr_backend *other, FILE *out,
+                          mr_check_count *n)
+{
+  const session s = {name, be, other, out, n};
+  for (int i = 0; i < mr_n_models; i++) {
+    const mr_model_def *m = mr_models[i];
+    MR_CHECK(check_one(&s, m->name, "", ""));
+    MR_CHECK(check_one(&s, m->name, "scaffold",
+                       "--conv=4 --mlp=geglu --norm=layernorm --dropout=0.2 --h0=zero"));
+    for (int k = 0; k < m->n_opts; k++) MR_CHECK(check_option(&s, m, &m->opts[k]));
+  }
+  return MR_OK;
+}
