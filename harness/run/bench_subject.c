@@ -159,7 +159,8 @@ void mr_subject_close(mr_subject *s)
   mr_tape_destroy(s->mixer);
   if (s->def != NULL) s->def->close(s->task);
   s->scratch = NULL, s->host_dy = s->host_y = NULL;
-  s->feed = NULL, s->optim = NULL, s->tape = s->mixer = NULL, s->task = NULL;
+  s->step = NULL, s->feed = NULL, s->optim = NULL;
+  s->tape = s->mixer = NULL, s->task = NULL;
 }
 
 /* ---- Passes --------------------------------------------------------------------------------- */
