@@ -13,6 +13,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "backend.h"
 #include "data.h"
 #include "mem.h"
 #include "options.h"
@@ -33,7 +34,7 @@ struct mr_task {
   mr_dataset data;
   float *go; /* [n], return to go of every step, divided by the scale */
   double *mean, *deviation;
-  int n_targets;
+  int n_targets, threads;
   double target[MAX_TARGETS];
   /* Rollouts: `episodes` side by side. */
   mr_env **env;
@@ -166,6 +167,9 @@ static mr_status set_up(mr_task *k, const mr_config *c)
                    "steps; allowed: 0",
                    c->length, name, name);
   k->seed = (uint64_t)c->seed;
+#ifdef _OPENMP
+  k->threads = c->threads > 0 ? (int)c->threads : omp_get_max_threads();
+#endif
   k->paper = is(c, "pad", "paper");
   k->streams = is(c, "eval", "stream");
   k->timed = is(c, "time", "table");
@@ -393,19 +397,25 @@ static mr_status act_in_stream(mr_task *k, mr_policy *p, int64_t t)
   return MR_OK;
 }
 
-/* True when all episodes are over. */
+/* True when episode b is over. */
+static bool step_one(mr_task *k, int64_t b)
+{
+  double reward;
+  if (k->over[b]) return true;
+  k->def->step(k->env[b], k->ac + b * k->spec.act, k->ob + b * k->spec.obs, &reward, &k->over[b]);
+  k->total[b] += reward;
+  k->left[b] -= reward / k->spec.scale;
+  return k->over[b];
+}
+
+/* True when all episodes are over. Only simulators of bodies are worth several threads. */
 static bool step_all(mr_task *k)
 {
-  bool all_over = true;
-  for (int64_t b = 0; b < k->episodes; b++) {
-    double reward;
-    if (k->over[b]) continue;
-    k->def->step(k->env[b], k->ac + b * k->spec.act, k->ob + b * k->spec.obs, &reward, &k->over[b]);
-    k->total[b] += reward;
-    k->left[b] -= reward / k->spec.scale;
-    all_over = all_over && k->over[b];
-  }
-  return all_over;
+  int64_t over = 0;
+  MR_PRAGMA(omp parallel for schedule(static) num_threads(k->threads) if (k->spec.nq > 0)
+            reduction(+ : over))
+  for (int64_t b = 0; b < k->episodes; b++) over += step_one(k, b);
+  return over == k->episodes;
 }
 
 static mr_status play(mr_task *k, mr_split s, double target, mr_policy *p)

@@ -203,7 +203,7 @@ static void gradients_agree_with_differences(void **state)
 static mr_ppo *open_ppo(uint64_t seed, int rounds)
 {
   mr_ppo *p = NULL;
-  assert_ok(mr_ppo_open(&p, &toy_env, &config, seed, (int64_t)rounds * MR_PPO_ROUND));
+  assert_ok(mr_ppo_open(&p, &toy_env, &config, seed, (int64_t)rounds * MR_PPO_ROUND, 0));
   assert_int_equal(mr_ppo_rounds(p), rounds);
   return p;
 }

@@ -28,14 +28,6 @@ static int64_t option(const mr_config *c, const char *key)
   return (int64_t)mr_option_num(c, MR_RL, key);
 }
 
-/* HalfCheetah learns longest, as it never falls. */
-static int64_t budget_of(const mr_env_def *env, const mr_config *c)
-{
-  const int64_t given = option(c, "ppo_steps");
-  if (given > 0) return given;
-  return strcmp(env->name, "halfcheetah") == 0 ? 2000000 : 1000000;
-}
-
 mr_status mr_make_folder(char *path, size_t n, const mr_config *c)
 {
   const char *folder = mr_option_text(c, MR_RL, "cache"), *data = getenv("MINRNN_DATA");
@@ -67,7 +59,7 @@ mr_status mr_make_path(char *path, size_t n, const mr_env_def *env, const mr_con
                  strcmp(level, level_name[MEDIUM]) == 0   ? "medium"
                  : strcmp(level, level_name[REPLAY]) == 0 ? "medium_replay"
                                                           : "medium_expert",
-                 option(c, "ppo_seeds"), budget_of(env, c), steps);
+                 option(c, "ppo_seeds"), option(c, "ppo_steps"), steps);
   return in_folder(path, n, c, name);
 }
 
@@ -164,7 +156,7 @@ static mr_status make_missing(maker *m)
 {
   mr_status st = MR_OK;
   const int seeds = (int)option(m->c, "ppo_seeds");
-  const int64_t budget = budget_of(m->env, m->c), steps = option(m->c, "data_steps");
+  const int64_t budget = option(m->c, "ppo_steps"), steps = option(m->c, "data_steps");
   int64_t bytes = 0;
   for (int k = 0; k < KINDS; k++)
     if (m->wanted[k])

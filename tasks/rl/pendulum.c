@@ -17,7 +17,7 @@
 #define MAX_TORQUE  2.0
 #define GRAVITY     10.0
 #define TOP_ENERGY  (GRAVITY / 2) /* of the rod at rest upright */
-#define CATCH_ANGLE 0.5
+#define CATCH_ANGLE 0.8
 #define CATCH_SPEED 2.5
 
 enum { STEPS = 200 };
@@ -47,9 +47,9 @@ static void pendulum_spec(const mr_env *e, mr_env_spec *out)
                        .act = 1,
                        .horizon = STEPS,
                        .low = -1228,
-                       .high = -153,
+                       .high = -149,
                        .scale = 1000,
-                       .target = {-150, -550}};
+                       .target = {-150, -450}};
 }
 
 static double within(double x, double most)
@@ -90,7 +90,7 @@ static void pendulum_expert(const mr_env *e, double *act)
   const double energy = e->speed * e->speed / 6 + TOP_ENERGY * cos(angle);
   double u;
   if (fabs(angle) < CATCH_ANGLE && fabs(e->speed) < CATCH_SPEED)
-    u = -(10 * angle + 2.5 * e->speed);
+    u = -(15 * angle + 4 * e->speed);
   else
     u = (TOP_ENERGY - energy) * e->speed;
   act[0] = within(u / MAX_TORQUE, 1);

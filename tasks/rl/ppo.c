@@ -107,7 +107,7 @@ static mr_status open_arrays(mr_ppo *p)
 }
 
 mr_status mr_ppo_open(mr_ppo **out, const mr_env_def *env, const mr_config *c, uint64_t seed,
-                      int64_t budget)
+                      int64_t budget, double s)
 {
   mr_status st = MR_OK;
   mr_ppo *p = NULL;
@@ -119,7 +119,7 @@ mr_status mr_ppo_open(mr_ppo **out, const mr_env_def *env, const mr_config *c, u
   MR_TRY(mr_actor_open(&p->actor, spec));
   MR_TRY(mr_ppo_net_open(&p->net, spec->obs, spec->act, BATCH));
   MR_TRY(open_arrays(p));
-  MR_TRY(mr_ppo_net_init(&p->net, p->param, seed));
+  MR_TRY(mr_ppo_net_init(&p->net, p->param, seed, s));
   mr_walk_begin(&p->walk, seed, 0);
   *out = p;
 out:

@@ -6,7 +6,7 @@
  * rate that falls from 3e-4 to 0 over the budget; gradient norm at most 0.5; observations normalised by
  * their mean and deviation so far, rewards divided by the deviation of their discounted sum so far,
  * both cut to +-10; an episode that is cut at the horizon is valued beyond it. Everything is a function
- * of environment, seed, budget and build, down to the last bit. */
+ * of environment, seed, budget, s and build, down to the last bit. */
 #ifndef MR_RL_PPO_H
 #define MR_RL_PPO_H
 #include "walk.h"
@@ -15,9 +15,10 @@ MR_C_BEGIN
 enum { MR_PPO_ROUND = 2048, MR_PPO_WINDOW = 20 };
 
 typedef struct mr_ppo mr_ppo;
-/* A policy that knows nothing yet, to be trained for `budget` steps, rounded up to whole rounds. */
+/* A policy that knows nothing yet, to be trained for `budget` steps, rounded up to whole rounds. Its
+ * actions have the deviation exp(s) at first. */
 MR_MUST mr_status mr_ppo_open(mr_ppo **out, const mr_env_def *env, const mr_config *c,
-                              uint64_t seed, int64_t budget);
+                              uint64_t seed, int64_t budget, double s);
 void mr_ppo_close(mr_ppo *p); /* NULL is fine */
 
 int64_t mr_ppo_rounds(const mr_ppo *p); /* of the budget */
@@ -36,7 +37,7 @@ const mr_env_spec *mr_ppo_spec(const mr_ppo *p);
  * reads; nothing must have been recorded. */
 size_t mr_ppo_state_bytes(const mr_ppo *p);
 void mr_ppo_save(const mr_ppo *p, void *bytes);
-/* Goes on where `bytes` were saved, of the same environment, seed and budget. */
+/* Goes on where `bytes` were saved, of a run opened alike. */
 void mr_ppo_restore(mr_ppo *p, const void *bytes);
 MR_C_END
 #endif

@@ -39,12 +39,12 @@ int64_t mr_ppo_net_v(const mr_ppo_net *net)
   return mr_ppo_net_s(net) + net->act;
 }
 
-mr_status mr_ppo_net_init(const mr_ppo_net *net, mr_real *param, uint64_t seed)
+mr_status mr_ppo_net_init(const mr_ppo_net *net, mr_real *param, uint64_t seed, double s)
 {
   mr_rng r;
   mr_rng_seek(&r, seed, MR_STREAM_INIT, 0);
   MR_CHECK(mr_mlp_init(param, net->obs, net->act, ACTOR_GAIN, &r));
-  for (int64_t i = 0; i < net->act; i++) param[mr_ppo_net_s(net) + i] = 0;
+  for (int64_t i = 0; i < net->act; i++) param[mr_ppo_net_s(net) + i] = (mr_real)s;
   return mr_mlp_init(param + mr_ppo_net_v(net), net->obs, 1, CRITIC_GAIN, &r);
 }
 

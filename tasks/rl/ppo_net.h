@@ -24,8 +24,8 @@ typedef struct mr_ppo_net {
 
 MR_MUST mr_status mr_ppo_net_open(mr_ppo_net *net, int64_t obs, int64_t act, int64_t rows);
 void mr_ppo_net_close(mr_ppo_net *net); /* zeroed or open */
-/* Random parameters [n] of a seed: small actions at first, s = 0. */
-MR_MUST mr_status mr_ppo_net_init(const mr_ppo_net *net, mr_real *param, uint64_t seed);
+/* Random parameters [n] of a seed: mu close to 0, and every s as given. */
+MR_MUST mr_status mr_ppo_net_init(const mr_ppo_net *net, mr_real *param, uint64_t seed, double s);
 /* Where s and the critic's part of the parameters begin. */
 int64_t mr_ppo_net_s(const mr_ppo_net *net);
 int64_t mr_ppo_net_v(const mr_ppo_net *net);

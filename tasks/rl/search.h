@@ -24,7 +24,8 @@ typedef struct mr_search {
   int64_t budget, rounds;
   int threads;
   bool quiet;
-  double level; /* medium: return of D4RL's medium data; NAN: not known */
+  double level; /* medium: return of D4RL's medium data; NAN: not known          */
+  double s;     /* logarithm of the deviation that actions begin with            */
   int n;
   mr_search_seed *seed; /* [n], seeds 1 .. n */
 
