@@ -16,8 +16,8 @@ cd "$(dirname "$0")/.." || exit 1
 all=(format headers shapes files cppcheck warnings tidy sanitize threads)
 jobs=${JOBS:-$(nproc)}
 work=build-check
-include=(-Iharness -Iharness/core -Iharness/engine -Iharness/engine/ops -Iharness/run
-  -Iharness/check -Itasks/rl -Itests)
+include=(-Iharness -Iharness/core -Iharness/engine -Iharness/engine/ops -Iharness/engine/cuda
+  -Iharness/run -Iharness/check -Itasks/rl -Itests)
 
 # Our files of the given kinds, e.g. `ours c h`.
 ours() {
@@ -33,7 +33,7 @@ configure() { # folder compiler options...
 }
 
 job_format() {
-  ours c h cu cuh | xargs clang-format --dry-run -Werror
+  ours c h cpp cu cuh | xargs clang-format --dry-run -Werror
 }
 
 job_headers() {
@@ -95,14 +95,14 @@ job_files() {
       echo "$file has $lines lines, at most 500 are allowed"
       bad=1
     fi
-  done < <(ours c h cu cuh sh cmake gp awk py; ls CMakeLists.txt Makefile)
+  done < <(ours c h cpp cu cuh sh cmake gp awk py; ls CMakeLists.txt Makefile)
   if grep -nE -- '-(ffast-math|Ofast|funsafe-math-optimizations|ffinite-math-only|-?use_fast_math)' \
-    CMakeLists.txt Makefile $(ours c h cu cuh cmake); then
+    CMakeLists.txt Makefile $(ours c h cpp cu cuh cmake); then
     echo "flags that assume there are no NaN are not allowed"
     bad=1
   fi
   if grep -nE '\b(exit|_exit|_Exit|quick_exit|abort)[[:space:]]*\(' \
-    $(ours c h cu cuh | grep -v -e '^tests/' -e '^harness/main.c$'); then
+    $(ours c h cpp cu cuh | grep -v -e '^tests/' -e '^harness/main.c$'); then
     echo "only harness/main.c ends the program"
     bad=1
   fi

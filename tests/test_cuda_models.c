@@ -66,7 +66,8 @@ static void a_step_that_is_not_finite_changes_nothing(void **state)
     char words[32];
     (void)snprintf(words, sizeof words, "--graph=%d", graph);
     open_trainee(&t, words);
-    const mr_slot *s = net_slot(t.n.tape, "embed.weight"), *head = net_slot(t.n.tape, "head.weight");
+    const mr_slot *s = net_slot(t.n.tape, "embed.weight"),
+                  *head = net_slot(t.n.tape, "head.weight");
     const size_t bytes = mr_bytes(&s->value.shape, MR_REAL);
     void *before = NULL, *after = NULL;
     assert_ok(mr_calloc(&before, bytes, 1));

@@ -53,7 +53,7 @@ take_example tasks/README.md tasks/recall_first.c
 choices=()
 while IFS= read -r line; do choices+=("-D$line"); done < <(
   grep -E '^(CMAKE_BUILD_TYPE|CMAKE_C_COMPILER|CMAKE_C_FLAGS_RELEASE|MR_[A-Z_]+):[A-Z]+=' "$build/CMakeCache.txt")
-cmake -S "$tree" -B "$tree/build" "${choices[@]}" -DBUILD_TESTING=OFF > "$tmp/log" 2>&1 ||
+cmake -S "$tree" -B "$tree/build" "${choices[@]}" -DBUILD_TESTING=OFF -DMR_CUDA=OFF > "$tmp/log" 2>&1 ||
   fail "configure: $(tail -n 20 "$tmp/log")"
 cmake --build "$tree/build" --target minrnn -j 2 > "$tmp/log" 2>&1 || fail "build: $(tail -n 30 "$tmp/log")"
 

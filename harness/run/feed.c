@@ -7,7 +7,7 @@
 
 enum { N_PARTS = 5, N_SETS = 2 };
 
-/* Host memory of a batch, and which one it holds. */
+/* Host memory of a batch, and which one the thread was asked to draw there. */
 typedef struct batch_set {
   void *part[N_PARTS];
   mr_batch batch;
@@ -51,8 +51,6 @@ static mr_status add_part(mr_feed *f, int i, const mr_tape *t, mr_val v)
 
 static mr_status draw(const mr_feed *f, batch_set *to, mr_split s, uint64_t index)
 {
-  to->split = s;
-  to->index = index;
   return f->def->batch(f->task, s, index, f->B, &to->batch);
 }
 

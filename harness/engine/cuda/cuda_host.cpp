@@ -4,60 +4,28 @@
  * A fiber is a stack on which threads run to their end one after the other; only a thread that waits
  * keeps its fiber. So a kernel without barriers needs one fiber and no switch. */
 #include "cuda_host.cuh"
-#include <sys/mman.h>
+#include "cuda_fiber.cuh"
 #include <algorithm>
 #include <cstdio>
 #include <deque>
 #include <memory>
 #include <numeric>
 #include <vector>
-#ifdef __SANITIZE_ADDRESS__
-#define MR_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define MR_ASAN 1
-#endif
-#endif
-#ifdef MR_ASAN
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#endif
-#ifndef __x86_64__
-#include <ucontext.h>
-#endif
-
 dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace
 {
 
-#ifdef MR_ASAN
-constexpr size_t STACK_BYTES = 256 << 10; /* frames are larger */
-#else
-constexpr size_t STACK_BYTES = 64 << 10;
-#endif
-constexpr size_t GUARD_BYTES = 4096;
 constexpr int WARP = 32;
 constexpr unsigned MAX_THREADS = 1024, MAX_GRID_YZ = 65535; /* of every device */
 constexpr size_t MAX_SHARED = 227 << 10;                    /* of compute capability 9.0 */
-
-struct fiber {
-#ifdef __x86_64__
-  void *sp;
-#else
-  ucontext_t context;
-#endif
-  const void *stack; /* lowest byte                          */
-  size_t bytes;      /* of the stack                         */
-  void *fake;        /* AddressSanitizer's account of it     */
-};
 
 enum state { FRESH, READY, AT_BLOCK, AT_WARP, DONE };
 
 struct thread {
   state at;
-  fiber *on; /* where it waits or has waited */
-  int line;  /* of the meeting point         */
+  mr_fiber *on; /* where it waits or has waited */
+  int line;     /* of the meeting point         */
   alignas(16) char slot[2][16];
 };
 
@@ -82,9 +50,9 @@ struct launch {
   char *dynamic_shared;
   char wrong[384]; /* what was found wrong; empty: nothing      */
 
-  std::deque<fiber> fibers;
-  std::vector<fiber *> idle;
-  fiber main, *running, *left;
+  std::deque<mr_fiber> fibers;
+  std::vector<mr_fiber *> idle;
+  mr_fiber main, *running;
   uint64_t block, random = 1;
   bool ahead; /* of this block: warps run ahead of each other */
 } now;
@@ -97,112 +65,26 @@ uint64_t draw()
   return now.random;
 }
 
-/* ==== Fibers ================================================================================= */
-
-#ifdef __x86_64__
-/* Saves what a function must preserve, stores the stack pointer and takes another. */
-extern "C" void mr_fiber_swap(void **from, void *to);
-asm(R"(
-.text
-.p2align 4
-.globl mr_fiber_swap
-.hidden mr_fiber_swap
-.type mr_fiber_swap, @function
-mr_fiber_swap:
-  pushq %rbp
-  pushq %rbx
-  pushq %r12
-  pushq %r13
-  pushq %r14
-  pushq %r15
-  movq %rsp, (%rdi)
-  movq %rsi, %rsp
-  popq %r15
-  popq %r14
-  popq %r13
-  popq %r12
-  popq %rbx
-  popq %rbp
-  ret
-.size mr_fiber_swap, .-mr_fiber_swap
-)");
-
-/* As if entry's caller had just been left: six registers, the place to return to, and no caller. */
-void prepare(fiber *f, void (*entry)())
-{
-  char *end = static_cast<char *>(const_cast<void *>(f->stack)) + f->bytes;
-  void **top = reinterpret_cast<void **>(end) - 8;
-  for (int i = 0; i < 8; i++) top[i] = nullptr;
-  top[6] = reinterpret_cast<void *>(entry);
-  f->sp = top;
-}
-
-void swap(fiber *from, fiber *to)
-{
-  mr_fiber_swap(&from->sp, to->sp);
-}
-#else
-void prepare(fiber *f, void (*entry)())
-{
-  getcontext(&f->context);
-  f->context.uc_stack.ss_sp = const_cast<void *>(f->stack);
-  f->context.uc_stack.ss_size = f->bytes;
-  f->context.uc_link = nullptr;
-  makecontext(&f->context, entry, 0);
-}
-
-void swap(fiber *from, fiber *to)
-{
-  swapcontext(&from->context, &to->context);
-}
-#endif
-
-void arrive()
-{
-#ifdef MR_ASAN
-  __sanitizer_finish_switch_fiber(now.running->fake, &now.left->stack, &now.left->bytes);
-#endif
-}
-
-void switch_to(fiber *to)
-{
-  fiber *from = now.running;
-  now.left = from;
-  now.running = to;
-#ifdef MR_ASAN
-  __sanitizer_start_switch_fiber(&from->fake, to->stack, to->bytes);
-#endif
-  swap(from, to);
-  arrive();
-}
-
 void run_threads();
 
-/* A new stack above a page that must not be touched. */
-fiber *make_fiber()
+/* As many fibers as a block has threads. */
+bool make_fibers(unsigned n)
 {
-  void *p = mmap(nullptr, GUARD_BYTES + STACK_BYTES, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (p == MAP_FAILED || mprotect(p, GUARD_BYTES, PROT_NONE) != 0) return nullptr;
-  fiber f = {};
-  f.stack = static_cast<char *>(p) + GUARD_BYTES;
-  f.bytes = STACK_BYTES;
-  prepare(&f, run_threads);
-  now.fibers.push_back(f);
-  now.idle.push_back(&now.fibers.back());
-  return &now.fibers.back();
+  while (now.fibers.size() < n) {
+    mr_fiber f;
+    if (!mr_fiber_make(&f, run_threads)) return false;
+    now.fibers.push_back(f);
+    now.idle.push_back(&now.fibers.back());
+  }
+  return true;
 }
 
 /* All fibers start anew, whatever they were doing when a launch failed. */
 void reset_fibers()
 {
   now.idle.clear();
-  for (fiber &f : now.fibers) {
-#ifdef MR_ASAN
-    __asan_unpoison_memory_region(f.stack, f.bytes);
-#endif
-    f.fake = nullptr;
-    prepare(&f, run_threads);
+  for (mr_fiber &f : now.fibers) {
+    mr_fiber_reset(&f, run_threads);
     now.idle.push_back(&f);
   }
 }
@@ -225,7 +107,7 @@ int pick()
 /* Goes on with thread t, or with the launcher for -1. Returns when the caller's turn comes. */
 void go(int t)
 {
-  fiber *to = &now.main;
+  mr_fiber *to = &now.main;
   if (t >= 0 && now.threads[(size_t)t].at == FRESH) {
     to = now.idle.back();
     now.idle.pop_back();
@@ -233,7 +115,7 @@ void go(int t)
     to = now.threads[(size_t)t].on;
   }
   now.chosen = t;
-  switch_to(to);
+  mr_fiber_switch(&now.running, to);
 }
 
 void become(int t)
@@ -316,8 +198,8 @@ void release_warp(int w)
 /* The life of a fiber: thread after thread, for ever. */
 void run_threads()
 {
-  arrive();
-  fiber *own = now.running;
+  mr_fiber_arrive(now.running);
+  mr_fiber *own = now.running;
   for (;;) {
     become(now.chosen);
     (*now.body)();
@@ -469,9 +351,8 @@ mr_status mr_host_run(const char *name, dim3 grid, dim3 block, size_t shared_byt
   MR_CHECK(check_launch(name, grid, block, shared_bytes));
   const unsigned n = block.x * block.y * block.z;
   const uint64_t blocks = (uint64_t)grid.x * grid.y * grid.z;
-  while (now.fibers.size() < n)
-    if (make_fiber() == nullptr)
-      return MR_FAIL(MR_ERR_NOMEM, "kernel %s: no memory for the stacks of %u threads", name, n);
+  if (!make_fibers(n))
+    return MR_FAIL(MR_ERR_NOMEM, "kernel %s: no memory for the stacks of %u threads", name, n);
   const std::unique_ptr<char[]> shared(new char[shared_bytes]); /* exact: overruns show */
   now.name = name;
   now.body = &body;

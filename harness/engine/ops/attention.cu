@@ -319,7 +319,7 @@ mr_status attention_fwd_cuda(mr_backend *be, const mr_call *c)
   if (h.d <= 16) return tiles_for<16>::run_forward(be, h, lanes);
   if (h.d <= 32) return tiles_for<32>::run_forward(be, h, lanes);
   if (h.d <= 64) return tiles_for<64>::run_forward(be, h, lanes);
-  if (h.d <= 128) return tiles_for<128>::run_forward(be, h, lanes);
+  if (h.d <= MR_ATTENTION_TILED) return tiles_for<128>::run_forward(be, h, lanes);
   return mr_attention_any_forward(be, h, lanes);
 }
 
@@ -340,6 +340,6 @@ mr_status attention_bwd_cuda(mr_backend *be, const mr_call *c)
   if (h.d <= 16) return tiles_for<16>::run_backward(be, h, lanes);
   if (h.d <= 32) return tiles_for<32>::run_backward(be, h, lanes);
   if (h.d <= 64) return tiles_for<64>::run_backward(be, h, lanes);
-  if (h.d <= 128) return tiles_for<128>::run_backward(be, h, lanes);
+  if (h.d <= MR_ATTENTION_TILED) return tiles_for<128>::run_backward(be, h, lanes);
   return mr_attention_any_backward(be, h, lanes);
 }
