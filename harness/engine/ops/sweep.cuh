@@ -95,8 +95,7 @@ template <int IN, int OUT> struct mr_sweep_flow {
 
 /* The channels of a lane: j .. j+V of sequence b; `on` when they exist. Steps before `to` exist. */
 struct mr_sweep_lane {
-  int64_t b, j;
-  int to; /* T is below 2^31 */
+  int64_t b, j, to;
   bool on;
 };
 
@@ -123,48 +122,39 @@ static __device__ __forceinline__ void mr_sweep_store(mr_real *p, const mr_real 
 /* Asks for the inputs of the run that starts at step u, in the order of the sweep. */
 template <class Op, int V, int RUN, int IN, int OUT>
 static __device__ __forceinline__ void mr_sweep_fetch_run(const mr_sweep_flow<IN, OUT> &f,
-                                                          const mr_sweep_lane &l, int u,
+                                                          const mr_sweep_lane &l, int64_t u,
                                                           mr_real (&x)[RUN][V][IN])
 {
-  const int t0 = Op::BACK ? (int)f.T - 1 - u : u, left = l.on ? mr_min<int>(l.to - u, RUN) : 0;
-  const int before = mr_min(t0, left); /* steps, going back, that have one before */
+  const int64_t t0 = Op::BACK ? f.T - 1 - u : u, row0 = l.b * f.T + t0;
+  const int left = l.on ? (int)mr_min<int64_t>(l.to - u, RUN) : 0;
 #pragma unroll
-  for (int n = 0; n < IN; n++) {
-    const int steps = n == Op::BEFORE ? before : left;
-    const int64_t by = Op::BACK ? -f.in_stride[n] : f.in_stride[n];
-    const int64_t row = l.b * f.T + t0 - (n == Op::BEFORE ? 1 : 0);
-    const mr_real *p = f.in[n] + row * f.in_stride[n] + l.j;
+  for (int i = 0; i < RUN; i++) {
+    const int by = Op::BACK ? -i : i;
 #pragma unroll
-    for (int i = 0; i < RUN; i++, p += by) {
+    for (int n = 0; n < IN; n++) {
+      const int lag = n == Op::BEFORE ? 1 : 0;
+      const bool none = lag == 1 && t0 + by == 0;
+      const mr_real *p = none ? f.first : f.in[n] + (row0 + by - lag) * f.in_stride[n] + l.j;
       mr_real v[V] = {};
-      if (i < steps) mr_sweep_load<V>(p, v);
+      if (none && p != nullptr) p += l.b * f.H + l.j;
+      if (i < left && p != nullptr) mr_sweep_load<V>(p, v);
 #pragma unroll
       for (int k = 0; k < V; k++) x[i][k][n] = v[k];
     }
-  }
-  if constexpr (Op::BEFORE >= 0) {
-    static_assert(Op::BACK, "what stands before step 0 is looked for at the end of the run");
-    if (left <= 0 || before == left || f.first == nullptr) return;
-    mr_real v[V];
-    mr_sweep_load<V>(f.first + l.b * f.H + l.j, v);
-#pragma unroll
-    for (int i = 0; i < RUN; i++)
-#pragma unroll
-      for (int k = 0; k < V; k++)
-        if (i == before) x[i][k][Op::BEFORE] = v[k];
   }
 }
 
 /* Takes the steps of a run from state s and stores their outputs. */
 template <class Op, int V, int RUN, int IN, int OUT>
 static __device__ __forceinline__ void
-mr_sweep_take_run(const mr_sweep_flow<IN, OUT> &f, const mr_sweep_lane &l, int u,
+mr_sweep_take_run(const mr_sweep_flow<IN, OUT> &f, const mr_sweep_lane &l, int64_t u,
                   const mr_real (&x)[RUN][V][IN], mr_real (&s)[V])
 {
-  const int64_t row = l.b * f.T + (Op::BACK ? f.T - 1 - u : u);
-  const int left = l.on ? mr_min<int>(l.to - u, RUN) : 0;
+  const int64_t row0 = l.b * f.T + (Op::BACK ? f.T - 1 - u : u);
+  const int left = l.on ? (int)mr_min<int64_t>(l.to - u, RUN) : 0;
 #pragma unroll
   for (int i = 0; i < RUN; i++) {
+    if (i >= left) break;
     mr_real y[OUT][V];
 #pragma unroll
     for (int k = 0; k < V; k++) {
@@ -175,9 +165,8 @@ mr_sweep_take_run(const mr_sweep_flow<IN, OUT> &f, const mr_sweep_lane &l, int u
     }
 #pragma unroll
     for (int o = 0; o < OUT; o++) {
-      mr_real *p = f.out[o];
-      if (i >= left || p == nullptr) continue;
-      p += row * f.out_stride[o] + l.j + (Op::BACK ? -i : i) * (int)f.out_stride[o];
+      if (f.out[o] == nullptr) continue;
+      mr_real *p = f.out[o] + (row0 + (Op::BACK ? -i : i)) * f.out_stride[o] + l.j;
       if (f.beta[o] != 0) {
         mr_real old[V];
         mr_sweep_load<V>(p, old);
@@ -192,7 +181,7 @@ mr_sweep_take_run(const mr_sweep_flow<IN, OUT> &f, const mr_sweep_lane &l, int u
 /* The state that segment `segment` starts from. */
 template <class Op, int V, int IN, int OUT>
 static __device__ __forceinline__ void mr_sweep_begin(const mr_sweep_flow<IN, OUT> &f,
-                                                      const mr_sweep_lane &l, int segment,
+                                                      const mr_sweep_lane &l, int64_t segment,
                                                       mr_real (&s)[V])
 {
   const int64_t at = l.b * f.H + l.j;
@@ -214,10 +203,10 @@ template <class M> static __device__ __forceinline__ M mr_sweep_from_below(M m, 
   return {__shfl_up_sync(MR_FULL_WARP, m.a, lanes), __shfl_up_sync(MR_FULL_WARP, m.b, lanes)};
 }
 
-/* From the maps of the lanes' runs to those of all runs of the warp up to each lane's. A run's channels
- * lie LANES lanes apart. */
+/* From the maps of the lanes' runs: leaves in `run` that of all runs of the warp up to this lane's, and
+ * returns in `before` that of the runs before this lane's. A run's channels lie LANES lanes apart. */
 template <int V, int LANES, class M>
-static __device__ __forceinline__ void mr_sweep_compose_warp(int lane, M (&run)[V])
+static __device__ __forceinline__ void mr_sweep_compose_warp(int lane, M (&run)[V], M (&before)[V])
 {
 #pragma unroll
   for (int d = LANES; d < MR_WARP; d *= 2)
@@ -226,6 +215,14 @@ static __device__ __forceinline__ void mr_sweep_compose_warp(int lane, M (&run)[
       const M m = mr_sweep_from_below(run[k], d);
       if (lane >= d) run[k] = m.then(run[k]);
     }
+#pragma unroll
+  for (int k = 0; k < V; k++) {
+    before[k] = M::identity();
+    if constexpr (LANES < MR_WARP) {
+      const M m = mr_sweep_from_below(run[k], LANES);
+      if (lane >= LANES) before[k] = m;
+    }
+  }
 }
 
 /* A block sweeps one segment; with SUMMARY it only stores the segment's map. */
@@ -237,14 +234,13 @@ static __global__ void __launch_bounds__(MR_SWEEP_BLOCK, 2)
   typedef typename Op::map map;
   MR_SHARED(mr_vec4, shared, [2][MR_SWEEP_WARPS][2][MR_SWEEP_WIDTH / 4]);
   const int warp = mr_warp(), lane = mr_lane(), column = lane % LANES * V;
-  const int64_t tiles = (f.H + MR_SWEEP_WIDTH - 1) / MR_SWEEP_WIDTH;
-  const int segment = (int)blockIdx.y, from = segment * (int)f.steps;
+  const int64_t tiles = (f.H + MR_SWEEP_WIDTH - 1) / MR_SWEEP_WIDTH, segment = blockIdx.y;
   mr_sweep_lane l;
   l.b = blockIdx.x / tiles;
   l.j = blockIdx.x % tiles * MR_SWEEP_WIDTH + column;
   l.on = l.j < f.H;
-  l.to = (int)mr_min(from + f.steps, f.T);
-  int u = from + warp * Op::ELEMENTS + lane / LANES * RUN;
+  l.to = mr_min(segment * f.steps + f.steps, f.T);
+  int64_t u = segment * f.steps + warp * Op::ELEMENTS + lane / LANES * RUN;
 
   mr_real x[RUN][V][Op::IN], next[RUN][V][Op::IN], carry[V];
   map total[V];
@@ -254,10 +250,10 @@ static __global__ void __launch_bounds__(MR_SWEEP_BLOCK, 2)
   for (int k = 0; k < V; k++) total[k] = map::identity();
 
   int turn = 0;
-  for (int tile = from; tile < l.to; tile += TILE, u += TILE, turn ^= 1) {
+  for (int64_t tile = segment * f.steps; tile < l.to; tile += TILE, u += TILE, turn ^= 1) {
     mr_sweep_fetch_run<Op>(f, l, u + TILE, next);
-    const int left = l.to - u;
-    map run[V];
+    const int left = (int)mr_min<int64_t>(l.to - u, RUN);
+    map run[V], before[V];
 #pragma unroll
     for (int k = 0; k < V; k++) {
       run[k] = map::identity();
@@ -267,7 +263,7 @@ static __global__ void __launch_bounds__(MR_SWEEP_BLOCK, 2)
         if (i < left) run[k] = i == 0 ? Op::of(x[i][k]) : run[k].then(Op::of(x[i][k]));
       }
     }
-    mr_sweep_compose_warp<V, LANES>(lane, run);
+    mr_sweep_compose_warp<V, LANES>(lane, run, before);
 
     mr_real *part = reinterpret_cast<mr_real *>(shared[turn]) + column;
     if (lane >= MR_WARP - LANES) {
@@ -295,12 +291,9 @@ static __global__ void __launch_bounds__(MR_SWEEP_BLOCK, 2)
       }
     }
     if constexpr (!SUMMARY) {
-      if constexpr (LANES < MR_WARP)
+      if (lane >= LANES)
 #pragma unroll
-        for (int k = 0; k < V; k++) {
-          const map before = mr_sweep_from_below(run[k], LANES);
-          if (lane >= LANES) s[k] = before.at(s[k]);
-        }
+        for (int k = 0; k < V; k++) s[k] = before[k].at(s[k]);
       mr_sweep_take_run<Op>(f, l, u, x, s);
     }
 #pragma unroll
