@@ -117,8 +117,7 @@ mr_status mr_speaker_open(mr_speaker *s)
   const mr_config *c = &s->cell->config;
   const size_t out = (size_t)(c->batch * s->info.out_dim), tokens = (size_t)s->tokens;
   const size_t room = (size_t)s->capacity;
-  MR_CHECK(mr_streamer_open(&s->net, s->be, c, s->model, &s->info, c->batch, s->row->chunk,
-                            NULL));
+  MR_CHECK(mr_streamer_open(&s->net, s->be, c, s->model, &s->info, c->batch, s->row->chunk, NULL));
   MR_CHECK(open_inputs(s));
   MR_CHECK(mr_calloc((void **)&s->y, out, sizeof *s->y));
   MR_CHECK(mr_calloc((void **)&s->first, out * (tokens + 1), sizeof *s->first));
@@ -178,8 +177,8 @@ static mr_status check_whole(mr_speaker *s, mr_real *whole, int64_t b)
   double worst = 0, size = 0;
   const char *x = (const char *)s->x + (size_t)(b * s->info.T) * step_bytes(s);
   const bool ids = s->info.vocab > 0;
-  MR_CHECK(mr_streamer_whole(s->net, ids ? (const void *)x : NULL, ids ? NULL : (const void *)x,
-                             whole));
+  MR_CHECK(
+      mr_streamer_whole(s->net, ids ? (const void *)x : NULL, ids ? NULL : (const void *)x, whole));
   for (int64_t t = 0; t <= s->tokens; t++)
     for (int64_t i = 0; i < dim; i++) {
       const double want = (double)whole[t * dim + i];
