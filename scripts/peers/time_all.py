@@ -114,7 +114,7 @@ def settings(argv):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--math", choices=("f32", "tf32"), default="f32")
-    parser.add_argument("--forms", default="", help="parts of names, by comma; default: all")
+    parser.add_argument("--forms", default="", help="names or parts of names, by comma; default: all")
     parser.add_argument("--out", default="", help="also write the table to this file")
     args = parser.parse_args(argv)
     for name in ("batch", "length", "width", "rounds", "samples", "threads"):
@@ -127,7 +127,9 @@ def settings(argv):
 
 def chosen(args):
     parts = [part for part in args.forms.split(",") if part]
-    names = [name for name in FORMS if not parts or any(part in name for part in parts)]
+    # A whole name is that form alone, other words are parts of names.
+    names = [name for name in FORMS if not parts or
+             any(part == name if part in FORMS else part in name for part in parts)]
     # Compilation wants a compiler that may not be there on a CPU machine: only on demand.
     plain = [n for n in names if not FORMS[n][2] or args.device == "cuda" or parts]
     names = [n for n in plain if not FORMS[n][2] or hasattr(torch, "compile")]
