@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test_cuda_cli.sh — every command of the program with device=cuda, played on the host: training op by
 # op, as graphs and gone on with; text, dumps, timings, checks.
-# labels: unit; device: host
+# labels: slow; device: host
 # SPDX-License-Identifier: MIT
 set -u
 root=${MINRNN_SOURCE_DIR:-$(cd "$(dirname "$0")/.." && pwd)}
