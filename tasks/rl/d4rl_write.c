@@ -190,13 +190,12 @@ static mr_status settle(const char *path)
 
 mr_status mr_d4rl_finish(mr_d4rl_file *f, double expert)
 {
-  mr_status st = MR_OK;
-  MR_TRY(mr_h5_put_num(f->file, f->part, "expert_return", expert));
-  MR_TRY(let_go(f));
-  MR_TRY(settle(f->part));
-  if (rename(f->part, f->path) != 0)
+  mr_status st = mr_h5_put_num(f->file, f->part, "expert_return", expert);
+  const mr_status closed = let_go(f);
+  if (st == MR_OK) st = closed;
+  if (st == MR_OK) st = settle(f->part);
+  if (st == MR_OK && rename(f->part, f->path) != 0)
     st = MR_FAIL(MR_ERR_IO, "cannot write %s: %s", f->path, strerror(errno));
-out:
   if (st != MR_OK) (void)unlink(f->part); /* it may not exist */
   mr_free(f->part);
   f->part = NULL;
