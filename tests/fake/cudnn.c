@@ -33,6 +33,16 @@ struct cudnnRNNStruct {
   int D, H;
 };
 
+/* cuDNN's signatures give some memory as const that is written through another pointer. */
+static void *writable(const void *p)
+{
+  const union {
+    const void *in;
+    void *out;
+  } same = {p};
+  return same.out;
+}
+
 static int gates(const struct cudnnRNNStruct *r)
 {
   return r->gru ? 3 : 4;
@@ -186,9 +196,9 @@ EXPORT cudnnStatus_t cudnnGetRNNWeightParams(cudnnHandle_t h, cudnnRNNDescriptor
   const int n = gates(r);
   if (layer != 0 || bytes == 0 || g < 0 || g >= 2 * n || matrix == NULL || bias == NULL) return BAD;
   (void)h;
-  const uintptr_t base = (uintptr_t)space;
-  *m = (void *)(base + (size_t)matrix_at(r, g) * real(r));
-  *b = !r->gru && g >= n ? NULL : (void *)(base + (size_t)bias_at(r, g) * real(r));
+  char *const base = writable(space);
+  *m = base + (size_t)matrix_at(r, g) * real(r);
+  *b = !r->gru && g >= n ? NULL : base + (size_t)bias_at(r, g) * real(r);
   return OK;
 }
 
@@ -398,7 +408,7 @@ EXPORT cudnnStatus_t cudnnRNNBackwardData_v8(
   if (dhy != NULL || work == NULL || hd->dim[2] != r->H || yd->T != xd->T ||
       !lengths_fit(length, xd) || (cd == NULL) != r->gru)
     return BAD;
-  const layer l = {r, xd->T, xd->B, NULL, hx, cx, w, (void *)(uintptr_t)y, kept};
+  const layer l = {r, xd->T, xd->B, NULL, hx, cx, w, writable(y), kept};
   double *d = malloc(2 * (size_t)r->H * sizeof *d);
   if (d == NULL) return CUDNN_STATUS_ALLOC_FAILED;
   for (int b = 0; b < l.B; b++) {
@@ -429,7 +439,7 @@ EXPORT cudnnStatus_t cudnnRNNBackwardWeights_v8(cudnnHandle_t h, cudnnRNNDescrip
 {
   (void)h, (void)hd, (void)yd, (void)w_bytes, (void)work_bytes, (void)reserve_bytes;
   if (mode != CUDNN_WGRAD_MODE_ADD || work == NULL || !lengths_fit(length, xd)) return BAD;
-  const layer l = {r, xd->T, xd->B, x, hx, NULL, NULL, (void *)(uintptr_t)y, kept};
+  const layer l = {r, xd->T, xd->B, x, hx, NULL, NULL, writable(y), kept};
   const int G = gates(r);
   for (int t = 0; t < l.T; t++)
     for (int b = 0; b < l.B; b++)
