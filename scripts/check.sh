@@ -145,7 +145,8 @@ job_cppcheck() {
 
 job_sanitize() {
   configure $work/sanitize gcc -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O2 -g1" \
-    -DMR_SANITIZE=address,undefined && cmake --build $work/sanitize -j "$jobs" || return 1
+    -DCMAKE_CXX_FLAGS_DEBUG="-O2 -g1" -DMR_SANITIZE=address,undefined &&
+    cmake --build $work/sanitize -j "$jobs" || return 1
   # Slow tests build things of their own, without sanitizers.
   (cd $work/sanitize &&
     ctest --output-on-failure --no-label-summary --no-tests=error -LE slow -j "$jobs")
@@ -157,7 +158,8 @@ job_threads() {
   archer=$(find /usr/lib/llvm-*/lib -name libarcher.so | tail -n 1)
   [[ $archer ]] || { echo "libarcher.so of package libomp-dev is missing" && return 1; }
   configure $work/threads clang -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O2 -g1" \
-    -DMR_SANITIZE=thread && cmake --build $work/threads --target test_ops_ref -j "$jobs" || return 1
+    -DCMAKE_CXX_FLAGS_DEBUG="-O2 -g1" -DMR_SANITIZE=thread &&
+    cmake --build $work/threads --target test_ops_ref -j "$jobs" || return 1
   OMP_TOOL_LIBRARIES=$archer TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=1" \
     $work/threads/tests/test_ops_ref
 }
