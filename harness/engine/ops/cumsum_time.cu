@@ -9,7 +9,7 @@ namespace
 {
 template <int DOWN> struct sum {
   typedef mr_affine map;
-  enum { IN = 1, OUT = 1, ELEMENTS = 16, BACK = DOWN, BEFORE = -1, WIDE = 1 };
+  enum { IN = 1, OUT = 1, ELEMENTS = 16, GATES = 1, BACK = DOWN, BEFORE = -1, WIDE = 1 };
 
   static __device__ __forceinline__ void prepare(mr_real (&)[IN])
   {

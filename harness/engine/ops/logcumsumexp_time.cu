@@ -10,7 +10,7 @@ namespace
 {
 struct value {
   typedef mr_log_affine map;
-  enum { IN = 1, OUT = 1, ELEMENTS = 16, BACK = 0, BEFORE = -1, WIDE = 0 };
+  enum { IN = 1, OUT = 1, ELEMENTS = 16, GATES = 1, BACK = 0, BEFORE = -1, WIDE = 0 };
 
   static __device__ __forceinline__ void prepare(mr_real (&)[IN])
   {
@@ -39,7 +39,7 @@ __device__ __forceinline__ mr_real ratio(mr_real a, mr_real b)
 /* x: x, y, y_{t-1}, dy. The ratio to what stands before step 0 is of no use to anyone. */
 struct gradients {
   typedef mr_affine map;
-  enum { IN = 4, OUT = 1, ELEMENTS = 8, BACK = 1, BEFORE = 2, WIDE = 1 };
+  enum { IN = 4, OUT = 1, ELEMENTS = 8, GATES = 1, BACK = 1, BEFORE = 2, WIDE = 1 };
 
   static __device__ __forceinline__ void prepare(mr_real (&x)[IN])
   {

@@ -12,7 +12,7 @@ namespace
 {
 struct linear_space {
   typedef mr_affine map;
-  enum { IN = 2, OUT = 1, ELEMENTS = 16, BACK = 0, BEFORE = -1, WIDE = 1 };
+  enum { IN = 2, OUT = 1, ELEMENTS = 16, GATES = 2, BACK = 0, BEFORE = -1, WIDE = 1 };
 
   static __device__ __forceinline__ void prepare(mr_real (&x)[IN])
   {
@@ -38,7 +38,7 @@ struct linear_space {
 /* log h_t = logaddexp(log(1-z) + log h_{t-1}, log z + log g(c)) (paper, appendix B). */
 struct log_space {
   typedef mr_log_affine map;
-  enum { IN = 2, OUT = 1, ELEMENTS = 16, BACK = 0, BEFORE = -1, WIDE = 0 };
+  enum { IN = 2, OUT = 1, ELEMENTS = 16, GATES = 2, BACK = 0, BEFORE = -1, WIDE = 0 };
 
   static __device__ __forceinline__ void prepare(mr_real (&x)[IN])
   {
@@ -67,7 +67,7 @@ struct log_space {
  * before; dh. */
 struct gradients {
   typedef mr_affine map;
-  enum { IN = 4, OUT = 2, ELEMENTS = 8, BACK = 1, BEFORE = 2, WIDE = 1 };
+  enum { IN = 4, OUT = 2, ELEMENTS = 8, GATES = 2, BACK = 1, BEFORE = 2, WIDE = 1 };
 
   static __device__ __forceinline__ void prepare(mr_real (&x)[IN])
   {

@@ -32,7 +32,7 @@ __device__ __forceinline__ void gates(mr_real ef, mr_real ei, mr_real *f, mr_rea
 /* x: c, k_f, k_i; after prepare the map's a and b, and nothing. */
 template <bool NORMALISE> struct linear_space {
   typedef mr_affine map;
-  enum { IN = 3, OUT = 1, ELEMENTS = 8, BACK = 0, BEFORE = -1, WIDE = 1 };
+  enum { IN = 3, OUT = 1, ELEMENTS = 8, GATES = 3, BACK = 0, BEFORE = -1, WIDE = 1 };
 
   static __device__ __forceinline__ void prepare(mr_real (&x)[IN])
   {
@@ -59,7 +59,7 @@ template <bool NORMALISE> struct linear_space {
 /* log h_t = logaddexp(log f + log h_{t-1}, log i + log g(c)) (paper, appendix B). */
 template <bool NORMALISE> struct log_space {
   typedef mr_log_affine map;
-  enum { IN = 3, OUT = 1, ELEMENTS = 8, BACK = 0, BEFORE = -1, WIDE = 0 };
+  enum { IN = 3, OUT = 1, ELEMENTS = 8, GATES = 3, BACK = 0, BEFORE = -1, WIDE = 0 };
 
   static __device__ __forceinline__ void prepare(mr_real (&x)[IN])
   {
@@ -89,7 +89,7 @@ template <bool NORMALISE> struct log_space {
  * dk_f, dk_i and for the state before; dh. */
 template <bool NORMALISE> struct gradients {
   typedef mr_affine map;
-  enum { IN = 5, OUT = 3, ELEMENTS = 8, BACK = 1, BEFORE = 3, WIDE = 1 };
+  enum { IN = 5, OUT = 3, ELEMENTS = 8, GATES = 3, BACK = 1, BEFORE = 3, WIDE = 1 };
 
   static __device__ __forceinline__ void prepare(mr_real (&x)[IN])
   {

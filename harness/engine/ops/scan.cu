@@ -10,7 +10,7 @@ namespace
 {
 struct value {
   typedef mr_affine map;
-  enum { IN = 2, OUT = 1, ELEMENTS = 16, BACK = 0, BEFORE = -1, WIDE = 1 };
+  enum { IN = 2, OUT = 1, ELEMENTS = 16, GATES = 1, BACK = 0, BEFORE = -1, WIDE = 1 };
 
   static __device__ __forceinline__ void prepare(mr_real (&)[IN])
   {
@@ -33,7 +33,7 @@ struct value {
 /* x: a, h_{t-1}, dh. */
 struct gradients {
   typedef mr_affine map;
-  enum { IN = 3, OUT = 2, ELEMENTS = 8, BACK = 1, BEFORE = 1, WIDE = 1 };
+  enum { IN = 3, OUT = 2, ELEMENTS = 8, GATES = 1, BACK = 1, BEFORE = 1, WIDE = 1 };
 
   static __device__ __forceinline__ void prepare(mr_real (&)[IN])
   {

@@ -66,13 +66,11 @@ struct mr_log_affine {
 
 /* ---- What flows ------------------------------------------------------------------------------- */
 
-/* Arrays [B,T,stride] of which a sweep uses H channels; pointers stand at the first of them. */
+/* Arrays [B,T,H], or of gates [B,T,GATES*H], where pointers stand at the gate's first channel. */
 template <int IN, int OUT> struct mr_sweep_flow {
   int64_t B, T, H;
   const mr_real *in[IN];
-  int64_t in_stride[IN];
   mr_real *out[OUT]; /* NULL: not wanted; may be one of in */
-  int64_t out_stride[OUT];
   mr_real beta[OUT];
   const mr_real *start; /* [B,H] state to start from, NULL: zeros                */
   const mr_real *first; /* [B,H] what stands before step 0 of in[BEFORE]; NULL: zeros */
@@ -85,8 +83,9 @@ template <int IN, int OUT> struct mr_sweep_flow {
 /* An op is a type of static functions:
  *   map                  mr_affine or mr_log_affine
  *   IN, OUT, ELEMENTS    arrays read and written; elements per lane and tile, 8 or 16
+ *   GATES                the first GATES inputs and, backward, all outputs are those of gates
  *   BACK                 the sweep goes from the last step to the first
- *   BEFORE               index of the input that is read one step earlier; -1: none
+ *   BEFORE               index of the input that is read one step earlier, backward; -1: none
  *   WIDE                 may use V = 4
  *   prepare(x)           turns one element's inputs, in place, into what the next two need
  *   of(x)                its map
@@ -119,25 +118,29 @@ static __device__ __forceinline__ void mr_sweep_store(mr_real *p, const mr_real 
     *p = x[0];
 }
 
-/* Asks for the inputs of the run that starts at step u, in the order of the sweep. */
+/* Asks for the inputs of the run that starts at step u, in the order of the sweep, H * `row` reals into
+ * arrays [B,T,H]. Places are few additions to `row`: arithmetic on them would cost a quarter of all. */
 template <class Op, int V, int RUN, int IN, int OUT>
 static __device__ __forceinline__ void mr_sweep_fetch_run(const mr_sweep_flow<IN, OUT> &f,
                                                           const mr_sweep_lane &l, int64_t u,
-                                                          mr_real (&x)[RUN][V][IN])
+                                                          int64_t row, mr_real (&x)[RUN][V][IN])
 {
-  const int64_t t0 = Op::BACK ? f.T - 1 - u : u, row0 = l.b * f.T + t0;
+  static_assert(Op::BACK || Op::BEFORE < 0, "only the way back reads a step earlier");
   const int left = l.on ? (int)mr_min<int64_t>(l.to - u, RUN) : 0;
+  const int start = (int)mr_min<int64_t>(f.T - 1 - u, RUN); /* where a run back meets step 0 */
 #pragma unroll
-  for (int i = 0; i < RUN; i++) {
-    const int by = Op::BACK ? -i : i;
+  for (int i = 0; i < RUN; i++, row += Op::BACK ? -f.H : f.H) {
 #pragma unroll
     for (int n = 0; n < IN; n++) {
-      const int lag = n == Op::BEFORE ? 1 : 0;
-      const bool none = lag == 1 && t0 + by == 0;
-      const mr_real *p = none ? f.first : f.in[n] + (row0 + by - lag) * f.in_stride[n] + l.j;
       mr_real v[V] = {};
-      if (none && p != nullptr) p += l.b * f.H + l.j;
-      if (i < left && p != nullptr) mr_sweep_load<V>(p, v);
+      bool there = i < left;
+      const mr_real *p = f.in[n] + l.j;
+      p += n < Op::GATES ? Op::GATES * row : n == Op::BEFORE ? row - f.H : row;
+      if (n == Op::BEFORE && i == start) {
+        there = there && f.first != nullptr;
+        p = f.first + l.b * f.H + l.j;
+      }
+      if (there) mr_sweep_load<V>(p, v);
 #pragma unroll
       for (int k = 0; k < V; k++) x[i][k][n] = v[k];
     }
@@ -147,13 +150,12 @@ static __device__ __forceinline__ void mr_sweep_fetch_run(const mr_sweep_flow<IN
 /* Takes the steps of a run from state s and stores their outputs. */
 template <class Op, int V, int RUN, int IN, int OUT>
 static __device__ __forceinline__ void
-mr_sweep_take_run(const mr_sweep_flow<IN, OUT> &f, const mr_sweep_lane &l, int64_t u,
+mr_sweep_take_run(const mr_sweep_flow<IN, OUT> &f, const mr_sweep_lane &l, int64_t u, int64_t row,
                   const mr_real (&x)[RUN][V][IN], mr_real (&s)[V])
 {
-  const int64_t row0 = l.b * f.T + (Op::BACK ? f.T - 1 - u : u);
   const int left = l.on ? (int)mr_min<int64_t>(l.to - u, RUN) : 0;
 #pragma unroll
-  for (int i = 0; i < RUN; i++) {
+  for (int i = 0; i < RUN; i++, row += Op::BACK ? -f.H : f.H) {
     if (i >= left) break;
     mr_real y[OUT][V];
 #pragma unroll
@@ -166,7 +168,7 @@ mr_sweep_take_run(const mr_sweep_flow<IN, OUT> &f, const mr_sweep_lane &l, int64
 #pragma unroll
     for (int o = 0; o < OUT; o++) {
       if (f.out[o] == nullptr) continue;
-      mr_real *p = f.out[o] + (row0 + (Op::BACK ? -i : i)) * f.out_stride[o] + l.j;
+      mr_real *p = f.out[o] + l.j + (Op::BACK ? Op::GATES * row : row);
       if (f.beta[o] != 0) {
         mr_real old[V];
         mr_sweep_load<V>(p, old);
@@ -241,17 +243,20 @@ static __global__ void __launch_bounds__(MR_SWEEP_BLOCK, 2)
   l.on = l.j < f.H;
   l.to = mr_min(segment * f.steps + f.steps, f.T);
   int64_t u = segment * f.steps + warp * Op::ELEMENTS + lane / LANES * RUN;
+  int64_t row = (l.b * f.T + (Op::BACK ? f.T - 1 - u : u)) * f.H;
+  const int64_t hop = (Op::BACK ? -TILE : TILE) * f.H;
 
   mr_real x[RUN][V][Op::IN], next[RUN][V][Op::IN], carry[V];
   map total[V];
-  mr_sweep_fetch_run<Op>(f, l, u, x);
+  mr_sweep_fetch_run<Op>(f, l, u, row, x);
   mr_sweep_begin<Op>(f, l, SUMMARY ? 0 : segment, carry);
 #pragma unroll
   for (int k = 0; k < V; k++) total[k] = map::identity();
 
   int turn = 0;
-  for (int64_t tile = segment * f.steps; tile < l.to; tile += TILE, u += TILE, turn ^= 1) {
-    mr_sweep_fetch_run<Op>(f, l, u + TILE, next);
+  for (int64_t tile = segment * f.steps; tile < l.to;
+       tile += TILE, u += TILE, row += hop, turn ^= 1) {
+    mr_sweep_fetch_run<Op>(f, l, u + TILE, row + hop, next);
     const int left = (int)mr_min<int64_t>(l.to - u, RUN);
     map run[V], before[V];
 #pragma unroll
@@ -294,7 +299,7 @@ static __global__ void __launch_bounds__(MR_SWEEP_BLOCK, 2)
       if (lane >= LANES)
 #pragma unroll
         for (int k = 0; k < V; k++) s[k] = before[k].at(s[k]);
-      mr_sweep_take_run<Op>(f, l, u, x, s);
+      mr_sweep_take_run<Op>(f, l, u, row, x, s);
     }
 #pragma unroll
     for (int i = 0; i < RUN; i++)
@@ -355,8 +360,6 @@ template <int IN, int OUT> static mr_sweep_flow<IN, OUT> mr_sweep_over(const mr_
 {
   mr_sweep_flow<IN, OUT> f = {};
   f.B = h->dim[0], f.T = h->dim[1], f.H = h->dim[2];
-  for (int64_t &stride : f.in_stride) stride = f.H;
-  for (int64_t &stride : f.out_stride) stride = f.H;
   return f;
 }
 
@@ -364,7 +367,7 @@ template <int IN, int OUT> static mr_sweep_flow<IN, OUT> mr_sweep_over(const mr_
 template <int GATES> static mr_sweep_flow<GATES, 1> mr_sweep_gated(const mr_call *c)
 {
   mr_sweep_flow<GATES, 1> f = mr_sweep_over<GATES, 1>(&c->out[0].shape);
-  for (int g = 0; g < GATES; g++) f.in[g] = MR_IN(c, 0) + g * f.H, f.in_stride[g] = GATES * f.H;
+  for (int g = 0; g < GATES; g++) f.in[g] = MR_IN(c, 0) + g * f.H;
   f.out[0] = MR_OUT(c, 0);
   f.start = MR_GIVEN(c, 1) ? MR_IN(c, 1) : nullptr;
   return f;
@@ -377,7 +380,6 @@ template <int GATES> static mr_sweep_flow<GATES + 2, GATES> mr_sweep_gated_back(
   for (int g = 0; g < GATES; g++) {
     f.in[g] = MR_IN(c, 0) + g * f.H;
     f.out[g] = c->din[0].data != nullptr ? MR_DIN(c, 0) + g * f.H : nullptr;
-    f.in_stride[g] = f.out_stride[g] = GATES * f.H;
     f.beta[g] = c->beta[0];
   }
   f.in[GATES] = MR_OUT(c, 0);
