@@ -106,6 +106,9 @@ function(mr_add_tests)
         set_target_properties(${name} PROPERTIES EXPORT_COMPILE_COMMANDS OFF)
       endif()
       mr_register_test(${name} "${labels}" $<TARGET_FILE:${name}>)
+      if("gpu" IN_LIST labels) # travels with a bundle
+        install(TARGETS ${name} RUNTIME DESTINATION bin OPTIONAL)
+      endif()
     endforeach()
   endforeach()
 

@@ -1,21 +1,23 @@
 #!/bin/bash
-# bundle.sh BUILD_DIR — makes dist/minrnn-bundle.tar.gz: the program for any x86-64-v3 machine with a
-# C library no older than this one's, the shared libraries it needs (all but the C library and CUDA),
-# experiments, plots and scripts.
+# bundle.sh BUILD_DIR — makes dist/minrnn-bundle.tar.gz: the program and the tests of a GPU, for any
+# x86-64-v3 machine with a C library no older than this one's, the shared libraries they need (all but
+# the C library and CUDA), experiments, plots and scripts. Options of CMake come from CMAKE_ARGS, e.g.
+# -DMR_CUDA_ARCH=90-real for a GPU of one kind.
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=${1:?usage: bundle.sh BUILD_DIR}
 tree=$build/tree/minrnn-bundle
+read -ra args <<<"${CMAKE_ARGS:-}"
 
-cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DMR_MARCH=x86-64-v3 -DBUILD_TESTING=OFF \
-  -DMR_ONEDNN=OFF
-cmake --build "$build" --target minrnn -j "${JOBS:-$(nproc)}"
+cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DMR_MARCH=x86-64-v3 -DBUILD_TESTING=ON \
+  -DMR_FIBERS=OFF -DMR_ONEDNN=OFF "${args[@]}"
+cmake --build "$build" --target minrnn test_gpu test_gpu_f64 -j "${JOBS:-$(nproc)}"
 rm -rf "$tree"
 mkdir -p "$tree/lib" "$tree/licences" "$tree/results"
 cmake --install "$build" --prefix "$tree" --strip
 
-programs=("$tree/bin/minrnn")
+programs=("$tree"/bin/*)
 for module in "$tree"/lib/libminrnn_*.so; do
   if [[ -e $module ]]; then programs+=("$module"); fi
 done
@@ -36,9 +38,10 @@ while read -r name path; do
   fi
 done
 
-# Where the scripts look for the program.
+# Where the scripts look for the programs.
 mkdir "$tree/build"
 ln -s ../bin/minrnn "$tree/build/minrnn"
+ln -s ../bin "$tree/build/tests"
 for part in plots scripts README.md LICENSE; do
   if [[ -e $part ]]; then cp -r "$part" "$tree/"; fi
 done

@@ -176,6 +176,13 @@ static mr_status log_memory(const mr_training *t)
   return mr_log_int(t->log, "memory", "step_allocations", t->step_allocs);
 }
 
+static mr_status log_mode(const mr_training *t)
+{
+  const char *why, *mode = mr_step_mode(t->step, &why);
+  MR_CHECK(mr_log_text(t->log, "plan", "mode", mode));
+  return *why != '\0' ? mr_log_text(t->log, "plan", "not_captured", why) : MR_OK;
+}
+
 /* One more step without the optimizer, with a time mark round each call. */
 static mr_status log_profile(mr_training *t)
 {
@@ -192,6 +199,7 @@ mr_status mr_training_end(mr_training *t, const char *reason)
   MR_CHECK(final_scores(t));
   MR_CHECK(mr_train_result_each(t->r, log_number, t->log));
   MR_CHECK(log_memory(t));
+  MR_CHECK(log_mode(t));
   MR_CHECK(log_profile(t));
   return mr_log_finish(t->log, MR_RUN_COMPLETE, reason);
 }
