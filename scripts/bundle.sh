@@ -38,10 +38,20 @@ while read -r name path; do
   fi
 done
 
-# Where the scripts look for the programs.
+# From the machine it runs on may come the C library, and nothing else.
+home=$(realpath "$tree")/lib/
+for program in "${programs[@]}"; do
+  foreign=$(env -i ldd "$program" | awk -v home="$home" '$2 == "=>" && index($3, home) != 1 { print $1 }' |
+    grep -vE '^lib(c|m|pthread|dl|rt|resolv)\.so' || true)
+  if [[ -n $foreign ]]; then
+    echo "bundle.sh: $program would take from elsewhere:" $foreign >&2
+    exit 1
+  fi
+done
+
+# Where the scripts look for the program.
 mkdir "$tree/build"
 ln -s ../bin/minrnn "$tree/build/minrnn"
-ln -s ../bin "$tree/build/tests"
 for part in plots scripts README.md LICENSE; do
   if [[ -e $part ]]; then cp -r "$part" "$tree/"; fi
 done
