@@ -151,8 +151,8 @@ part_info()
   step info 60 "$minrnn" info --device="$device" && say "$(grep -E '^(gpu|driver|cuda|cublas|copy|gemm) ' "$out/info.log")"
 }
 
-# All in one process; where that does not hold, once more one by one, so that what breaks a device is
-# found and the rest is known.
+# All in one process; where that does not hold, once more one by one and waiting for each kernel, so that
+# what breaks a device is found and the rest is known.
 part_check()
 {
   local name word=()
@@ -161,7 +161,7 @@ part_check()
   grep -A 1 '^FAIL' "$out/check.log" | head -n 20 | tee -a "$summary"
   for name in $("$minrnn" check --list | sed 's/:.*/:/' | sort -u) \
     $("$minrnn" list | sed -n '/^tasks/q; s/^  \([a-z0-9_]*\) .*/model:\1:/p'); do
-    step "check_${name//:/_}" 30 "$minrnn" check "${word[@]}" "${name%:}" > /dev/null ||
+    MINRNN_SYNC=1 step "check_${name//:/_}" 30 "$minrnn" check "${word[@]}" "${name%:}" > /dev/null ||
       say "$name $(grep -A 1 '^FAIL' "$out/check_${name//:/_}.log" | head -n 4)"
   done
 }
