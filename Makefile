@@ -6,7 +6,7 @@ SETUP ?= 1
 BUILD ?= build
 JOBS ?= $(shell nproc)
 MODELS ?= mingru,minlstm,gru,lstm
-export SETUP BUILD JOBS
+export SETUP BUILD JOBS CMAKE_ARGS
 export MINRNN := $(abspath $(BUILD))/minrnn
 
 .PHONY: build program configure help deps reproduce figures report test check bench peers peers-check bundle clean
@@ -70,7 +70,7 @@ else
 endif
 	@scripts/peers/time_all.py --out=results/runs/peers/$(shell uname -m).tsv $(PEERS)
 
-bundle: deps ## pack program, libraries, experiments and plots into dist/
+bundle: deps ## pack program, GPU tests, libraries, experiments and plots into dist/
 	@scripts/bundle.sh $(BUILD)/bundle
 
 clean: ## remove what was built; results stay

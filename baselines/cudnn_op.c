@@ -299,7 +299,7 @@ out:
   return st;
 }
 
-/* ---- The trial that AUTO makes ------------------------------------------------------------------ */
+/* ---- The trial of an algorithm ------------------------------------------------------------------ */
 
 #ifdef MR_HOST_CUDA
 static bool take_memory(void **out, size_t bytes)
@@ -337,9 +337,11 @@ static bool finished(void)
   return cudaDeviceSynchronize() == cudaSuccess;
 }
 
+/* What a trial left behind must not be laid to the next kernel. */
 static void give_memory(void *p)
 {
   (void)cudaFree(p); /* after a failure there is nothing to be done about it */
+  (void)cudaGetLastError();
 }
 #endif
 
@@ -389,19 +391,31 @@ out:
   return st;
 }
 
+/* Whether it computes a layer of this shape. cuDNN says in many ways that it does not, some of them
+ * only when it is to run. */
+static mr_status try_algo(const mr_cudnn_shape *s, mr_cudnn_algo algo)
+{
+  char why[256];
+  plan p;
+  mr_cudnn_shape two = *s;
+  two.T = 2;
+  mr_status st = make_plan(&p, &two, algo);
+  if (st == MR_OK) {
+    st = try_plan(&p);
+    free_plan(&p);
+  }
+  if (st != MR_ERR_CUDA) return st;
+  (void)snprintf(why, sizeof why, "%s", mr_error_message());
+  return MR_FAIL(MR_ERR_UNSUPPORTED, "%s", why);
+}
+
 /* The first algorithm that works, or why the last one does not. */
 static mr_status choose_algo(const mr_cudnn_shape *s, mr_cudnn_algo *out)
 {
-  mr_cudnn_shape two = *s;
   mr_status st = MR_ERR_UNSUPPORTED;
-  two.T = 2;
   for (int a = 0; a < MR_CUDNN_ALGOS && st != MR_OK; a++) {
-    plan p;
     *out = (mr_cudnn_algo)a;
-    st = make_plan(&p, &two, *out);
-    if (st != MR_OK) continue;
-    st = try_plan(&p);
-    free_plan(&p);
+    st = try_algo(s, *out);
   }
   return st;
 }
@@ -438,7 +452,7 @@ static mr_status find_plan(const mr_cudnn_shape *s, plan **out)
   }
   MR_CHECK(check_sizes(s));
   MR_CHECK(open_library());
-  if (algo == MR_CUDNN_AUTO) MR_CHECK(choose_algo(s, &algo));
+  MR_CHECK(algo == MR_CUDNN_AUTO ? choose_algo(s, &algo) : try_algo(s, algo));
   if (oldest->used > 0) free_plan(oldest);
   MR_CHECK(make_plan(oldest, s, algo));
   oldest->used = ++cudnn.clock;

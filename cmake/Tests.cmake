@@ -71,13 +71,18 @@ function(mr_add_tests)
     endforeach()
   endif()
 
-  # A stand-in for cuDNN, opened by tests.
-  if(MR_HOST_SOURCES AND MR_CUDNN_INCLUDE AND MR_CUDART_INCLUDE)
-    add_library(fake_cudnn MODULE ${CMAKE_SOURCE_DIR}/tests/fake/cudnn.c)
-    target_link_libraries(fake_cudnn PRIVATE mr_flags m)
-    target_include_directories(fake_cudnn SYSTEM PRIVATE ${MR_CUDNN_INCLUDE} ${MR_CUDART_INCLUDE})
-    set_target_properties(fake_cudnn PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  endif()
+  # Stand-ins for CUDA's libraries, opened by tests.
+  foreach(library cudnn cublaslt)
+    string(TOUPPER ${library} name)
+    if(MR_HOST_SOURCES AND MR_${name}_INCLUDE AND MR_CUDART_INCLUDE)
+      add_library(fake_${library} MODULE ${CMAKE_SOURCE_DIR}/tests/fake/${library}.c)
+      target_link_libraries(fake_${library} PRIVATE mr_flags m)
+      target_include_directories(fake_${library} SYSTEM PRIVATE
+        ${MR_${name}_INCLUDE} ${MR_CUDART_INCLUDE})
+      set_target_properties(fake_${library} PROPERTIES
+        LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    endif()
+  endforeach()
 
   foreach(path ${programs})
     get_filename_component(stem ${path} NAME_WE)
@@ -101,6 +106,9 @@ function(mr_add_tests)
         set_target_properties(${name} PROPERTIES EXPORT_COMPILE_COMMANDS OFF)
       endif()
       mr_register_test(${name} "${labels}" $<TARGET_FILE:${name}>)
+      if("gpu" IN_LIST labels) # travels with a bundle
+        install(TARGETS ${name} RUNTIME DESTINATION bin OPTIONAL)
+      endif()
     endforeach()
   endforeach()
 

@@ -1,21 +1,23 @@
 #!/bin/bash
-# bundle.sh BUILD_DIR — makes dist/minrnn-bundle.tar.gz: the program for any x86-64-v3 machine with a
-# C library no older than this one's, the shared libraries it needs (all but the C library and CUDA),
-# experiments, plots and scripts.
+# bundle.sh BUILD_DIR — makes dist/minrnn-bundle.tar.gz: the program and the tests of a GPU, for any
+# x86-64-v3 machine with a C library no older than this one's, the shared libraries they need (all but
+# the C library and CUDA), experiments, plots and scripts. Options of CMake come from CMAKE_ARGS, e.g.
+# -DMR_CUDA_ARCH=90-real for a GPU of one kind.
 # SPDX-License-Identifier: MIT
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=${1:?usage: bundle.sh BUILD_DIR}
 tree=$build/tree/minrnn-bundle
+read -ra args <<<"${CMAKE_ARGS:-}"
 
-cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DMR_MARCH=x86-64-v3 -DBUILD_TESTING=OFF \
-  -DMR_ONEDNN=OFF
-cmake --build "$build" --target minrnn -j "${JOBS:-$(nproc)}"
+cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DMR_MARCH=x86-64-v3 -DBUILD_TESTING=ON \
+  -DMR_FIBERS=OFF -DMR_ONEDNN=OFF "${args[@]}"
+cmake --build "$build" --target minrnn test_gpu test_gpu_f64 -j "${JOBS:-$(nproc)}"
 rm -rf "$tree"
 mkdir -p "$tree/lib" "$tree/licences" "$tree/results"
 cmake --install "$build" --prefix "$tree" --strip
 
-programs=("$tree/bin/minrnn")
+programs=("$tree"/bin/*)
 for module in "$tree"/lib/libminrnn_*.so; do
   if [[ -e $module ]]; then programs+=("$module"); fi
 done
@@ -33,6 +35,17 @@ while read -r name path; do
     if [[ -n $owner && -r /usr/share/doc/$owner/copyright ]]; then
       cp -L "/usr/share/doc/$owner/copyright" "$tree/licences/$owner"
     fi
+  fi
+done
+
+# From the machine it runs on may come the C library, and nothing else.
+home=$(realpath "$tree")/lib/
+for program in "${programs[@]}"; do
+  foreign=$(env -i ldd "$program" | awk -v home="$home" '$2 == "=>" && index($3, home) != 1 { print $1 }' |
+    grep -vE '^lib(c|m|pthread|dl|rt|resolv)\.so' || true)
+  if [[ -n $foreign ]]; then
+    echo "bundle.sh: $program would take from elsewhere:" $foreign >&2
+    exit 1
   fi
 done
 

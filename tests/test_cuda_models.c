@@ -88,6 +88,42 @@ static void a_step_that_is_not_finite_changes_nothing(void **state)
   }
 }
 
+static const mr_backend_api *played;
+
+/* A device that refuses what was recorded. */
+static mr_status refuse(mr_backend *be, mr_graph **out)
+{
+  assert_ok(played->capture_end(be, out));
+  played->free_graph(be, *out);
+  *out = NULL;
+  return MR_FAIL(MR_ERR_CUDA, "no graph today");
+}
+
+static void a_step_that_cannot_be_captured_goes_on_op_by_op_and_says_why(void **state)
+{
+  mr_backend_api refusing;
+  trainee t;
+  mr_real weight[2][128];
+  const char *why;
+  (void)state;
+  for (int refused = 0; refused < 2; refused++) {
+    open_trainee(&t, "--batch=4 --accum=2");
+    played = t.be->api;
+    refusing = *played;
+    refusing.capture_end = refuse;
+    if (refused) t.be->api = &refusing;
+    for (int64_t step = 0; step < 4; step++) assert_ok(mr_step_run(t.step, step));
+    assert_string_equal(mr_step_mode(t.step, &why), refused ? "eager" : "graph");
+    assert_string_equal(why, refused ? "no graph today" : "");
+    const mr_slot *s = net_slot(t.n.tape, "embed.weight");
+    assert_in_range(mr_count(&s->value.shape), 2, 128);
+    slot_bytes(&t, weight[refused], mr_bytes(&s->value.shape, MR_REAL));
+    if (refused) assert_memory_equal(weight[0], weight[1], mr_bytes(&s->value.shape, MR_REAL));
+    t.be->api = played;
+    close_trainee(&t);
+  }
+}
+
 static void steps_allocate_nothing_once_they_are_captured(void **state)
 {
   trainee t;
@@ -105,6 +141,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_model_trains_as_on_the_cpu_and_as_a_graph),
       cmocka_unit_test(a_step_that_is_not_finite_changes_nothing),
+      cmocka_unit_test(a_step_that_cannot_be_captured_goes_on_op_by_op_and_says_why),
       cmocka_unit_test(steps_allocate_nothing_once_they_are_captured),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

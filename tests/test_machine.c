@@ -131,7 +131,7 @@ static void rates_are_possible_and_leave_no_memory_behind(void **state)
   /* AddressSanitizer holds freed memory back. */
 #ifndef __SANITIZE_ADDRESS__
   if (access("/proc/self/clear_refs", W_OK) == 0) /* the peak counts anew without those blocks */
-    assert_true(mr_rss_peak() < mr_rate_block_bytes());
+    assert_true(mr_rss_peak() < mr_rate_block_bytes(be));
 #endif
 }
 

@@ -339,7 +339,7 @@ mr_status mr_check_case(const mr_case *c, mr_backend *be, int what, mr_check_res
   trial t;
   memset(&t, 0, sizeof t);
   t.c = c, t.be = be, t.r = r;
-  r->ok = true, r->worst = 0;
+  *r = (mr_check_result){.ok = true};
   (void)snprintf(r->text, sizeof r->text, "exact");
   MR_TRY(prepare(&t));
   MR_TRY(run(&t, 0));
@@ -385,7 +385,7 @@ mr_status mr_check_parity(const mr_case *c, mr_backend *be, mr_backend *other, m
   trial a, b;
   memset(&a, 0, sizeof a);
   memset(&b, 0, sizeof b);
-  r->ok = true, r->worst = 0;
+  *r = (mr_check_result){.ok = true};
   (void)snprintf(r->text, sizeof r->text, "exact");
   MR_TRY(run_on(&a, c, be, r));
   MR_TRY(run_on(&b, c, other, r));

@@ -12,6 +12,7 @@ typedef struct mr_check_result {
   bool ok;
   double worst;   /* largest error seen, in parts of what is allowed: above 1 is a failure */
   char text[256]; /* where and what the worst error was                                     */
+  char note[256]; /* what else is to be told; usually nothing                               */
 } mr_check_result;
 
 /* Runs one case through a tape on be, with every buffer poisoned before its first write:
@@ -46,6 +47,8 @@ MR_MUST mr_status mr_check_run(const char *name, mr_device dev, bool models, FIL
  * the same, bit by bit; and where be can, the same when they are replayed as graphs. */
 MR_MUST mr_status mr_check_models(const char *name, mr_backend *be, mr_backend *other, FILE *out,
                                   mr_check_count *n);
+/* A device's failure becomes the result of the case, and the others can go on; returns other errors. */
+MR_MUST mr_status mr_check_broken(mr_status st, mr_check_result *r);
 /* One line of a result. replay: what `minrnn check` is given to do it again. */
 MR_MUST mr_status mr_check_tell(FILE *out, const mr_check_result *r, const char *name,
                                 const char *replay, mr_check_count *n);

@@ -1,5 +1,6 @@
 /* check_table.c — the case table on one device: listed, and run case by case.
  * SPDX-License-Identifier: MIT */
+#include <math.h>
 #include <string.h>
 #include "check.h"
 
@@ -38,6 +39,14 @@ static bool asked_for(const session *s, const mr_case *c)
   return strncmp(c->name, s->name, strlen(s->name)) == 0;
 }
 
+mr_status mr_check_broken(mr_status st, mr_check_result *r)
+{
+  if (st != MR_ERR_CUDA) return st;
+  *r = (mr_check_result){.ok = false, .worst = INFINITY};
+  (void)snprintf(r->text, sizeof r->text, "%s", mr_error_message());
+  return MR_OK;
+}
+
 mr_status mr_check_tell(FILE *out, const mr_check_result *r, const char *name, const char *replay,
                         mr_check_count *n)
 {
@@ -46,7 +55,11 @@ mr_status mr_check_tell(FILE *out, const mr_check_result *r, const char *name, c
   int written = fprintf(out, "%-4s %9.3g  %s\n", r->ok ? "ok" : "FAIL", r->worst, name);
   if (written >= 0 && !r->ok)
     written = fprintf(out, "     %s\n     replay: minrnn check %s%s\n", r->text, replay, name);
-  return written < 0 ? MR_FAIL(MR_ERR_IO, "the results of the check could not be written") : MR_OK;
+  if (written >= 0 && r->note[0] != '\0') written = fprintf(out, "     note: %s\n", r->note);
+  /* At once, so that of a check that hangs it is known where. */
+  return written < 0 || fflush(out) != 0
+             ? MR_FAIL(MR_ERR_IO, "the results of the check could not be written")
+             : MR_OK;
 }
 
 static const char *replay_on(const mr_backend *be)
@@ -61,10 +74,9 @@ static mr_status run_one(void *ctx, const mr_case *c)
   mr_check_result worst = {true, -1, ""}, r;
   if (!asked_for(s, c)) return MR_OK;
   for (int b = 0; b < N_BACKENDS && worst.ok; b++) {
-    if (twins && b == 1)
-      MR_CHECK(mr_check_parity(c, s->be[0], s->be[1], &r));
-    else
-      MR_CHECK(mr_check_case(c, s->be[b], MR_CHECK_ALL, &r));
+    const mr_status st = twins && b == 1 ? mr_check_parity(c, s->be[0], s->be[1], &r)
+                                         : mr_check_case(c, s->be[b], MR_CHECK_ALL, &r);
+    MR_CHECK(mr_check_broken(st, &r));
     if (r.worst > worst.worst) worst = r;
   }
   return mr_check_tell(s->out, &worst, c->name, replay_on(s->be[0]), s->n);

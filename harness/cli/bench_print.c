@@ -42,6 +42,7 @@ static void print_row(const mr_bench_row *r)
          100 * r->gemm_peak_share, 100 * r->copy_share, r->launches, (double)r->planned_bytes / 1e6,
          (double)r->device_bytes / 1e6, (long long)r->samples);
   if (r->mistrusted) printf("%-18s mistrusted: %s\n", "", r->reason);
+  if (r->not_captured[0] != '\0') printf("%-18s op by op: %s\n", "", r->not_captured);
 }
 
 void mr_bench_print(const mr_bench_row *row, int n)
@@ -108,7 +109,8 @@ void mr_bench_print_json(const mr_bench_row *r)
   mr_json_field_int(&j, "layers", c->layers);
   mr_json_field_str(&j, "device", c->device);
   mr_json_field_str(&j, "math", c->math);
-  mr_json_field_str(&j, "mode", mr_cell_mode(c));
+  mr_json_field_str(&j, "mode", r->mode);
+  mr_json_field_str(&j, "not_captured", r->not_captured);
   mr_json_field_str(&j, "cache", r->cell->cold ? "cold" : "hot");
   mr_json_field_int(&j, "threads", r->threads);
   mr_json_field_str(&j, "clock", mr_bench_clock(r));

@@ -209,6 +209,7 @@ mr_status mr_bench_run(mr_bench *b, const mr_cell *cell, int n, mr_bench_row *ro
   for (int i = 0; i < n; i++) {
     memset(&rows[i], 0, sizeof rows[i]);
     rows[i].cell = &cell[i];
+    rows[i].mode = mr_cell_mode(&cell[i].config);
     s[i].b = b, s[i].c = &cell[i].config, s[i].row = &rows[i];
   }
   MR_TRY(run_all(b, s, n, chosen));

@@ -46,6 +46,8 @@ typedef struct mr_bench_row {
   /* What follows is of a timed cell. */
   int64_t length; /* steps of the mixer's sequences */
   int32_t threads, launches;
+  const char *mode;       /* "graph" or "eager", as its steps are made */
+  char not_captured[256]; /* why they are not captured after all       */
   mr_bench_stat time[MR_N_BENCH_TIMES];
   double step_wall; /* ns, median of the wall time in any case */
   int64_t samples;

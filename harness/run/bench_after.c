@@ -194,6 +194,13 @@ static void check_clocks(mr_subject *s)
           wall / 1e6);
 }
 
+static void tell_mode(mr_subject *s)
+{
+  const char *why;
+  s->row->mode = mr_step_mode(s->step, &why);
+  (void)snprintf(s->row->not_captured, sizeof s->row->not_captured, "%s", why);
+}
+
 mr_status mr_subject_after(mr_subject *s)
 {
   MR_CHECK(check_norm(s));
@@ -201,5 +208,6 @@ mr_status mr_subject_after(mr_subject *s)
   MR_CHECK(check_shares(s));
   check_memory(s->row);
   check_clocks(s);
+  tell_mode(s);
   return MR_OK;
 }

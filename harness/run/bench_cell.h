@@ -20,7 +20,7 @@ typedef struct mr_cell {
 } mr_cell;
 void mr_cell_free(mr_cell *c); /* zeroed or loaded */
 
-/* "graph" or "eager": how the steps of this config are executed. */
+/* "graph" or "eager": how the steps of this config are to be executed. */
 const char *mr_cell_mode(const mr_config *c);
 /* "fused" (whole-sequence kernels), "loop" (one set of ops per step), "vendor" or "smallops", by the
  * ending of a model's name. */

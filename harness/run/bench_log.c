@@ -63,7 +63,7 @@ static mr_status log_cell(mr_log *log, const mr_subject *s)
               {"granularity", mr_granularity(c->model)},
               {"device", c->device},
               {"math", c->math},
-              {"mode", mr_cell_mode(c)},
+              {"mode", r->mode},
               {"cache", r->cell->cold ? "cold" : "hot"}};
   const struct {
     const char *name;
@@ -77,6 +77,8 @@ static mr_status log_cell(mr_log *log, const mr_subject *s)
     MR_CHECK(mr_log_text(log, "cell", text[i].name, text[i].value));
   for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
     MR_CHECK(mr_log_int(log, "cell", whole[i].name, whole[i].value));
+  if (r->not_captured[0] != '\0')
+    MR_CHECK(mr_log_text(log, "cell", "not_captured", r->not_captured));
   return MR_OK;
 }
 

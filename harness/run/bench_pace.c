@@ -16,9 +16,9 @@ int64_t mr_flood_bytes(const mr_backend *be)
 
 mr_status mr_pace_open(mr_pace *p, mr_backend *be)
 {
-  const bool cpu = be->device == MR_CPU;
+  const bool large = mr_is_large_device(be);
   p->be = be;
-  return mr_probe_open(&p->probe, be, cpu ? cpu_bytes : gpu_bytes, cpu ? CPU_SIDE : GPU_SIDE);
+  return mr_probe_open(&p->probe, be, large ? gpu_bytes : cpu_bytes, large ? GPU_SIDE : CPU_SIDE);
 }
 
 void mr_pace_close(mr_pace *p)

@@ -73,7 +73,7 @@ mr_status mr_subject_plan(mr_subject *s, const mr_model_def *m)
   const mr_shape y = mr_shape_of(s->mixer, s->y);
   r->planned_bytes = mr_planned_bytes(&s->plan, moments);
   r->bound_bytes = r->planned_bytes - s->plan.acts_peak + s->plan.acts_bound;
-  r->allowance_bytes = mr_allowance_bytes(r->planned_bytes, s->plan.nodes);
+  r->allowance_bytes = mr_allowance_bytes(s->be->device, r->planned_bytes, s->plan.nodes);
   /* The gate's network keeps nothing for a backward pass and is at most half as long. */
   r->needed_bytes = r->planned_bytes + slabs(&s->mixer_plan) +
                     host * (int64_t)mr_bytes(&y, MR_REAL) + s->plan.acts_peak / 2;

@@ -24,14 +24,11 @@ mr_status mr_log_plan(mr_log *l, const mr_plan_report *p, int64_t moments)
   return mr_log_int(l, "memory", "planned_bytes", mr_planned_bytes(p, moments));
 }
 
-int64_t mr_allowance_bytes(int64_t planned, int32_t nodes)
+int64_t mr_allowance_bytes(mr_device where, int64_t planned, int32_t nodes)
 {
-  return planned / 10 + ((int64_t)64 << 20) + (int64_t)nodes * 2048;
-}
-
-mr_status mr_log_device_memory(mr_log *l, int64_t planned, int64_t device)
-{
-  return mr_log_device_within(l, planned, device, mr_allowance_bytes(planned, 0));
+  const int64_t fixed = (int64_t)(where == MR_CPU ? 64 : 256) << 20,
+                per_node = where == MR_CPU ? 2048 : 8192;
+  return planned / 10 + fixed + (int64_t)nodes * per_node;
 }
 
 mr_status mr_log_device_within(mr_log *l, int64_t planned, int64_t device, int64_t allowance)

@@ -9,11 +9,11 @@ int64_t mr_planned_bytes(const mr_plan_report *p, int64_t moments);
 MR_MUST mr_status mr_log_plan(mr_log *l, const mr_plan_report *p, int64_t moments);
 /* By how much the device's count may be off the plan: a tenth of it and 64 MiB, which libraries,
  * stacks and the allocator may take, and 2 KiB per node for the engine's own tables, which count where
- * a network is unrolled. */
-int64_t mr_allowance_bytes(int64_t planned, int32_t nodes);
+ * a network is unrolled. On CUDA 256 MiB, for the code of kernels is loaded when they first run, and
+ * 8 KiB per node of a captured step. */
+int64_t mr_allowance_bytes(mr_device where, int64_t planned, int32_t nodes);
 /* device_bytes and allowance_bytes in /memory, and doubt where they are further apart: the run is
  * then "mistrusted". */
-MR_MUST mr_status mr_log_device_memory(mr_log *l, int64_t planned, int64_t device);
 MR_MUST mr_status mr_log_device_within(mr_log *l, int64_t planned, int64_t device,
                                        int64_t allowance);
 /* /plan/variants: which kernel ops got that have several, as "gru_seq: weights on chip; ...". */

@@ -214,5 +214,5 @@ mr_status mr_machine_each(const mr_backend *be, mr_fact_fn fn, void *ctx)
   MR_CHECK(tell_processor(&t, be));
   MR_CHECK(tell_gpu(&t, be));
   MR_CHECK(tell_build(&t));
-  return tell_int(&t, "rate_block_bytes", mr_rate_block_bytes());
+  return tell_int(&t, "rate_block_bytes", mr_rate_block_bytes(be));
 }

@@ -14,6 +14,8 @@ MR_MUST mr_status mr_machine_each(const mr_backend *be, mr_fact_fn fn, void *ctx
  * of mr_rss_peak counts anew afterwards, without the blocks that were measured on. */
 MR_MUST mr_status mr_machine_rates(mr_backend *be, double *copy_bytes_per_s,
                                    double *gemm_flop_per_s);
+/* Is it a GPU, which only large work keeps busy? */
+bool mr_is_large_device(const mr_backend *be);
 /* A piece of work of fixed size: a copy of `bytes`, and a product of two matrices [side, side]; queued
  * like any other. */
 typedef struct mr_probe mr_probe;

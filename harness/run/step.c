@@ -1,6 +1,7 @@
 /* step.c — one training step: forward, backward, clip, AdamW. SPDX-License-Identifier: MIT */
 #include "step.h"
 #include <math.h>
+#include <stdio.h>
 #include "mem.h"
 #include "rule.h"
 
@@ -19,7 +20,8 @@ struct mr_step {
   const char *name;
   int64_t accum, last; /* last: number of the step made last; -1: none */
   mr_optim_rule rule;
-  bool captures;
+  bool captures;     /* the update is part of the last micro-batch       */
+  char refused[256]; /* why captured steps go on op by op; "": they do not */
   piece piece[2][2];
   mr_view loss;
   mr_real *micro;  /* device: loss of the micro-batch in hand    */
@@ -67,6 +69,12 @@ void mr_step_destroy(mr_step *s)
   mr_free(s);
 }
 
+const char *mr_step_mode(const mr_step *s, const char **why)
+{
+  *why = s->refused;
+  return s->captures && s->refused[0] == '\0' ? "graph" : "eager";
+}
+
 /* ---- One micro-batch ------------------------------------------------------------------------- */
 
 static mr_status check_finite(const mr_step *s, const char *what, int64_t step, double x)
@@ -111,9 +119,11 @@ static mr_status run_micro(mr_step *s, bool adds, bool last)
   piece *p = &s->piece[adds][last];
   const bool first = !p->ran;
   p->ran = true;
-  if (!s->captures || first) return queue(s, adds, last);
-  if (p->graph == NULL) MR_CHECK(capture(s, adds, last, &p->graph));
-  return s->be->api->launch(s->be, p->graph);
+  if (s->captures && !first && p->graph == NULL && s->refused[0] == '\0') {
+    const mr_status st = capture(s, adds, last, &p->graph);
+    if (st != MR_OK) (void)snprintf(s->refused, sizeof s->refused, "%s", mr_error_message());
+  }
+  return p->graph != NULL ? s->be->api->launch(s->be, p->graph) : queue(s, adds, last);
 }
 
 /* ---- Steps ----------------------------------------------------------------------------------- */

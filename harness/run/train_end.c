@@ -171,9 +171,17 @@ static mr_status log_number(void *ctx, const char *name, double value)
 static mr_status log_memory(const mr_training *t)
 {
   const int64_t planned = mr_planned_bytes(&t->plan, mr_optim_bytes(t->optim));
-  MR_CHECK(mr_log_device_memory(t->log, planned, t->bytes_after - t->bytes_before));
+  MR_CHECK(mr_log_device_within(t->log, planned, t->bytes_after - t->bytes_before,
+                                mr_allowance_bytes(t->be->device, planned, t->plan.nodes)));
   MR_CHECK(mr_log_int(t->log, "memory", "rss_peak_bytes", mr_rss_peak()));
   return mr_log_int(t->log, "memory", "step_allocations", t->step_allocs);
+}
+
+static mr_status log_mode(const mr_training *t)
+{
+  const char *why, *mode = mr_step_mode(t->step, &why);
+  MR_CHECK(mr_log_text(t->log, "plan", "mode", mode));
+  return *why != '\0' ? mr_log_text(t->log, "plan", "not_captured", why) : MR_OK;
 }
 
 /* One more step without the optimizer, with a time mark round each call. */
@@ -192,6 +200,7 @@ mr_status mr_training_end(mr_training *t, const char *reason)
   MR_CHECK(final_scores(t));
   MR_CHECK(mr_train_result_each(t->r, log_number, t->log));
   MR_CHECK(log_memory(t));
+  MR_CHECK(log_mode(t));
   MR_CHECK(log_profile(t));
   return mr_log_finish(t->log, MR_RUN_COMPLETE, reason);
 }

@@ -1,10 +1,22 @@
 /* backend_cuda.cu — the CUDA device: one stream, pinned staging, events, captured graphs.
  * SPDX-License-Identifier: MIT */
 #include "backend_cuda.h"
-#include "cuda_blas.cuh"
+#include <cuda_runtime.h>
+#include "cuda_blas.h"
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+
+/* Returns with MR_ERR_CUDA and the error's text when a call of the run time fails. The run time forgets
+ * it, or the next kernel would be blamed. */
+#define MR_CU(call)                                                                                \
+  do {                                                                                             \
+    const cudaError_t error_ = (call);                                                             \
+    if (error_ != cudaSuccess) {                                                                   \
+      (void)cudaGetLastError();                                                                    \
+      return MR_FAIL(MR_ERR_CUDA, "%s: %s", #call, cudaGetErrorString(error_));                    \
+    }                                                                                              \
+  } while (0)
 
 namespace
 {
@@ -24,6 +36,7 @@ struct cuda {
   mr_gpu gpu;
   cudaStream_t stream;
   mr_cuda_blas *blas;
+  void *workspace; /* of products */
   cudaEvent_t mark[MARKS];
   char *staging; /* [STAGING], pinned */
   size_t head;   /* first byte not given out yet */
@@ -155,9 +168,20 @@ mr_status cuda_fill(mr_backend *be, void *dst, unsigned char byte, size_t bytes)
 
 /* ==== Work =================================================================================== */
 
+/* c [m,n], rows ldc apart, plus bias [n] in each row. */
+__global__ void add_bias(mr_real *c, const mr_real *bias, int64_t m, int64_t n, int64_t ldc)
+{
+  for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < m * n;
+       i += (int64_t)gridDim.x * blockDim.x)
+    c[i / n * ldc + i % n] += bias[i % n];
+}
+
 mr_status cuda_gemm(mr_backend *be, const mr_gemm *g)
 {
-  MR_CHECK(mr_cuda_blas_gemm(of(be)->blas, of(be)->stream, be->math, g));
+  cuda *c = of(be);
+  bool bias_left;
+  MR_CHECK(mr_cuda_blas_gemm(c->blas, c->stream, c->workspace, be->math, g, &bias_left));
+  if (bias_left) add_bias<<<1024, 256, 0, c->stream>>>(g->c, g->bias, g->m, g->n, g->ldc);
   return mr_cuda_launched(be, "of a matrix product");
 }
 
@@ -193,6 +217,7 @@ void cuda_close(mr_backend *be)
   cuda *c = of(be);
   if (c->stream != NULL) (void)cudaStreamSynchronize(c->stream);
   mr_cuda_blas_close(c->blas);
+  (void)cudaFree(c->workspace);
   for (cudaEvent_t e : c->mark)
     if (e != NULL) (void)cudaEventDestroy(e);
   for (const stretch &s : c->ring)
@@ -311,6 +336,7 @@ mr_status open_device(cuda *c)
   for (cudaEvent_t &e : c->mark) MR_CU(cudaEventCreate(&e));
   for (stretch &s : c->ring) MR_CU(cudaEventCreateWithFlags(&s.read, cudaEventDisableTiming));
   MR_CHECK(mr_cuda_blas_open(&c->blas));
+  MR_CU(cudaMalloc(&c->workspace, MR_CUDA_BLAS_WORKSPACE));
   mr_cuda_blas_version(c->blas, c->gpu.blas, sizeof c->gpu.blas);
   return MR_OK;
 }
@@ -338,10 +364,10 @@ mr_status mr_cuda_allow_shared(const void *kernel, const char *name, size_t byte
   if (bytes <= (size_t)48 << 10) return MR_OK;
   const cudaError_t error =
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes);
-  if (error != cudaSuccess)
-    return MR_FAIL(MR_ERR_CUDA, "kernel %s wants %zu bytes of shared memory: %s", name, bytes,
-                   cudaGetErrorString(error));
-  return MR_OK;
+  if (error == cudaSuccess) return MR_OK;
+  (void)cudaGetLastError();
+  return MR_FAIL(MR_ERR_CUDA, "kernel %s wants %zu bytes of shared memory: %s", name, bytes,
+                 cudaGetErrorString(error));
 }
 
 mr_status mr_cuda_launched(mr_backend *be, const char *name)

@@ -1,12 +1,14 @@
 /* backend_cuda_host.cpp — the CUDA device played on the host: kernels on fibers, products by the CPU
- * backend. SPDX-License-Identifier: MIT
+ * backend, or by what stands in for cuBLASLt where MINRNN_CUBLASLT names it. SPDX-License-Identifier: MIT
  *
  * As on a device, work is done only when somebody waits for it, and device memory belongs to the
  * device: between waits its pages cannot be read or written, so that a host that uses a device
  * pointer stops right there. Fresh memory is poisoned, and ends at a page that nobody may touch. */
 #include "backend_cuda.h"
 #include "backend_cpu.h"
+#include "cuda_blas.h"
 #include "cuda_host.cuh"
+#include "mem.h"
 #include <sys/mman.h>
 #include <time.h>
 #include <cstdlib>
@@ -29,6 +31,8 @@ struct block {
 struct host {
   mr_backend base;
   mr_backend *cpu;
+  mr_cuda_blas *blas; /* NULL: products are the CPU's */
+  void *workspace;    /* of products                  */
   std::vector<work> pending;
   std::vector<block> blocks;
   mr_graph *recording; /* NULL: not capturing */
@@ -82,6 +86,47 @@ mr_status flush(host *h, const work &last)
   const mr_status closed = protect(h, PROT_NONE);
   return st != MR_OK ? st : closed;
 }
+
+/* ---- Products: the CPU's, or those of a library ---- */
+
+#ifdef MR_WITH_CUBLASLT
+mr_status open_products(host *h)
+{
+  const char *named = getenv("MINRNN_CUBLASLT");
+  if (named == nullptr || *named == '\0') return MR_OK;
+  MR_CHECK(mr_cuda_blas_open(&h->blas));
+  return mr_alloc_slab(&h->workspace, MR_CUDA_BLAS_WORKSPACE);
+}
+
+void close_products(host *h)
+{
+  mr_cuda_blas_close(h->blas);
+  mr_free(h->workspace);
+}
+
+mr_status product(host *h, mr_math math, const mr_gemm *g, bool *bias_left)
+{
+  if (h->blas != nullptr)
+    return mr_cuda_blas_gemm(h->blas, nullptr, h->workspace, math, g, bias_left);
+  *bias_left = g->bias != nullptr;
+  return h->cpu->api->gemm(h->cpu, g);
+}
+#else
+mr_status open_products(host *)
+{
+  return MR_OK;
+}
+
+void close_products(host *)
+{
+}
+
+mr_status product(host *h, mr_math, const mr_gemm *g, bool *bias_left)
+{
+  *bias_left = g->bias != nullptr;
+  return h->cpu->api->gemm(h->cpu, g);
+}
+#endif
 
 mr_status nothing()
 {
@@ -177,11 +222,12 @@ mr_status host_fill(mr_backend *be, void *dst, unsigned char byte, size_t bytes)
 
 mr_status host_gemm(mr_backend *be, const mr_gemm *g)
 {
-  mr_backend *cpu = of(be)->cpu;
   const mr_gemm call = *g;
-  return mr_host_queue(be, [cpu, call]() {
-    MR_CHECK(cpu->api->gemm(cpu, &call));
-    for (int64_t i = 0; call.bias != nullptr && i < call.m; i++)
+  const mr_math math = be->math;
+  return mr_host_queue(be, [be, math, call]() {
+    bool bias_left;
+    MR_CHECK(product(of(be), math, &call, &bias_left));
+    for (int64_t i = 0; bias_left && i < call.m; i++)
       for (int64_t j = 0; j < call.n; j++) call.c[i * call.ldc + j] += call.bias[j];
     return MR_OK;
   });
@@ -223,6 +269,7 @@ void host_close(mr_backend *be)
   host *h = of(be);
   while (!h->blocks.empty()) host_release(be, h->blocks.back().data);
   delete h->recording;
+  close_products(h);
   mr_backend_close(h->cpu);
   delete h;
 }
@@ -279,6 +326,11 @@ mr_status mr_cuda_open(mr_backend **out)
 {
   std::unique_ptr<host> h(new host());
   MR_CHECK(mr_cpu_open(&h->cpu, 1));
+  const mr_status st = open_products(h.get());
+  if (st != MR_OK) {
+    host_close(&h.release()->base);
+    return st;
+  }
   h->base.api = &host_api;
   h->base.device = MR_CUDA;
   h->base.threads = 1;
