@@ -7,7 +7,8 @@
 # Writes to FOLDER offline_rl.tsv, one row per data set and model with means and deviations over seeds: last
 # and best parameters on the test episodes, the highest validation of the run (which papers report), per
 # target return, and the published score; the list of models in it, names of the data sets, and the captions.
-# Prints the number of complete runs, if any.
+# Repetition is there once per number of layers, on which it depends who can do it. Prints the number of
+# complete runs, if any.
 BEGIN {
   n_envs = split("pendulum tmaze repeat halfcheetah hopper walker2d", env_order, " ")
   n_levels = split("medium medium-replay medium-expert", level_order, " ")
@@ -19,7 +20,9 @@ BEGIN {
 }
 
 part == 1 && field("task") == "offline_rl" && field("status") == "complete" {
-  set = field("offline_rl.env") SUBSEP field("offline_rl.data") SUBSEP (field("data_generated") == "yes")
+  layers = field("offline_rl.env") == "repeat" ? field("layers") + 0 : 0
+  if (layers > most_layers) most_layers = layers
+  set = field("offline_rl.env") SUBSEP field("offline_rl.data") SUBSEP (field("data_generated") == "yes") SUBSEP layers
   model = field("model")
   list_model(model)
   complete++
@@ -60,12 +63,12 @@ function deviation(set, model, name,   k, v) {
 # A target or a mode that is not there.
 function told(x) { return x == "" ? "nan" : x }
 
-function write_row(set, env, level, made, model,   i, p, line, text) {
+function write_row(set, env, level, made, layers, model,   i, p, line, text) {
   text = out "/offline_rl.tsv"
   split(mode[set, model], m, " ")
   p = env SUBSEP level SUBSEP model
-  line = sets OFS env OFS level OFS (made ? "generated" : "D4RL") OFS model OFS m[1] OFS m[2] OFS \
-    seeds[set, model] OFS told(target[set]) OFS told(target_2[set])
+  line = sets OFS env OFS level OFS (made ? "generated" : "D4RL") OFS (layers ? layers : "nan") OFS model OFS \
+    m[1] OFS m[2] OFS seeds[set, model] OFS told(target[set]) OFS told(target_2[set])
   for (i = 1; i <= n_columns; i++)
     line = line OFS mean(set, model, column[i]) OFS deviation(set, model, column[i])
   if (p in published && (highest == "" || published[p] > highest + 0)) highest = published[p]
@@ -74,41 +77,47 @@ function write_row(set, env, level, made, model,   i, p, line, text) {
     (p in published ? published_deviation[p] : "nan"), (p in published ? certainty[p] : "-") > text
 }
 
-function write_set(set, env, level, made,   i, m) {
+function write_set(set, env, level, made, layers,   i, m) {
   sets++
-  print sets, shown[env] (made && env !~ /pendulum|tmaze|repeat/ ? "*" : ""), level, data_score[set] > (out "/offline_rl_sets.tsv")
+  print sets, shown[env] (made && env !~ /pendulum|tmaze|repeat/ ? "*" : "") \
+    (layers ? ", " layers " layer" (layers > 1 ? "s" : "") : ""), level, data_score[set] > (out "/offline_rl_sets.tsv")
   for (i = 1; i <= favourites; i++) {
     m = order[i]
     if (!((set, m) in seeds)) continue
     used[m] = 1
-    write_row(set, env, level, made, m)
+    write_row(set, env, level, made, layers, m)
   }
 }
 
-function write_tables(   e, l, made, set, i, text) {
+function write_tables(   e, l, made, layers, set, i, text) {
   text = out "/offline_rl.tsv"
-  printf "set\tenv\tdata\torigin\tmodel\teval\twindow\tseeds\ttarget\ttarget_2" > text
+  printf "set\tenv\tdata\torigin\tlayers\tmodel\teval\twindow\tseeds\ttarget\ttarget_2" > text
   for (i = 1; i <= n_columns; i++) printf "\t%s\t%s_deviation", column[i], column[i] > text
   print "", "data_mean", "published", "published_deviation", "certainty" > text
   print "set", "name", "level", "data_mean" > (out "/offline_rl_sets.tsv")
   for (e = 1; e <= n_envs; e++)
     for (l = 1; l <= n_levels; l++)
-      for (made = 0; made < 2; made++) {
-        set = env_order[e] SUBSEP level_order[l] SUBSEP made
-        if (set in seen) write_set(set, env_order[e], level_order[l], made)
-      }
+      for (made = 0; made < 2; made++)
+        for (layers = 0; layers <= most_layers; layers++) {
+          set = env_order[e] SUBSEP level_order[l] SUBSEP made SUBSEP layers
+          if (set in seen) write_set(set, env_order[e], level_order[l], made, layers)
+        }
 }
 
 # Who carries its state along, and who sees windows.
-function acting(   i, k, part_of, streams, windows, text) {
+function acting(   i, k, part_of, streams, windows, places, others, elsewhere) {
+  for (k in mode) { split(k, part_of, SUBSEP); if (mode[k] ~ /stream/) streams[part_of[1]] = 1 }
   for (k in mode) {
     split(k, part_of, SUBSEP)
-    if (mode[k] ~ /stream/) streams[part_of[4]] = 1
-    else windows++
+    if (!(part_of[1] in streams)) elsewhere = 1
+    else if (mode[k] !~ /stream/) windows[part_of[5]] = 1
   }
-  for (i = 1; i <= favourites; i++) if (order[i] in streams) text = text (text == "" ? "" : ", ") order[i]
-  return text == "" ? "Actions from windows of the last steps." : "State carried along: " text \
-    (windows ? "; the others see windows of the last steps." : ".")
+  for (i = 1; i <= n_envs; i++)
+    if (env_order[i] in streams) places = places (places == "" ? "" : ", ") shown[env_order[i]]
+  for (i = 1; i <= favourites; i++) if (order[i] in windows) others = others (others == "" ? "" : ", ") order[i]
+  if (places == "") return "Actions from windows of the last steps."
+  return "State carried along in " places (others == "" ? "" : " (not by " others ")") \
+    (others elsewhere == "" ? "." : "; otherwise windows of the last steps.")
 }
 
 function write_captions(   k, i, list, least, most, any) {

@@ -141,8 +141,8 @@ tasks()
   figure shakespeare "Shakespeare: validation loss over steps and seconds"
   figure offline_rl "Offline reinforcement learning: scores by data set"
   if [ -s "$data/offline_rl.tsv" ]; then
-    table "$data/offline_rl.tsv" "env=environment" "data=data" "source=made by" "model=model" "seeds=seeds" "score_best=score, best" \
-      "deviation=deviation" "score_last=score, last" "published=published (D4RL data, recalled)" "published_deviation=deviation"
+    table "$data/offline_rl.tsv" "env=environment" "layers=layers" "data=data" "origin=data are" "data_mean=score of the data" \
+      "model=model" "seeds=seeds" "best=score, best" "best_deviation=deviation" "last=score, last" "return_best=return, best" "published=published (D4RL data, recalled)" "published_deviation=deviation"
   fi
   if [ -s "$data/summary.tsv" ]; then
     echo "### Runs"

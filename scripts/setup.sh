@@ -28,6 +28,7 @@ dev_packages=(
   libomp-dev   # OpenMP for clang
   libclang-rt-dev # sanitizers of clang
   python3      # small checks
+  python3-h5py # reads the files that tests write
 )
 peers_packages=(
   python3       # scripts/peers

@@ -143,7 +143,7 @@ awk -v got="$(cell shakespeare_curves seconds mingru | tail -n 1)" 'BEGIN { exit
 scripts_run_alone fig_shakespeare.gp
 
 echo "scores of acting stand by data set and model, with their seeds, targets and origin"
-# One run per line: environment, level, generated (yes or no), model, seed, status, eval, score.
+# One run per line: environment, level, generated (yes or no), model, seed, status, eval, score, layers if not 3.
 make_plays()
 {
   rm -rf "$RESULTS"
@@ -155,14 +155,14 @@ make_plays()
         "valid_score_best", "test_score_2_best", "test_score_2_last", "test_data_score_best", "test_data_score_last", \
         "test_return_best", "test_return_last", "offline_rl.env", "offline_rl.data", "offline_rl.eval", \
         "offline_rl.window", "data_generated", "data_origin", "data_return_mean", "data_return_low", \
-        "data_return_high", "data_target", "data_target_2" > summary
+        "data_return_high", "data_target", "data_target_2", "layers" > summary
     }
     {
-      run = $1 "-" $2 "-" $3 "-" $4 "-" $5
+      run = $1 "-" $2 "-" $3 "-" $4 "-" $5 "-" $9
       printf "" > (runs "/" run ".h5")
       second = $1 == "tmaze" ? "nan" : $8 / 2
       print run, "offline_rl", $4, $5, "cpu", "f32", $6, $8, $8 - 5, $8 + 3, second, second, $8, $8, 10 * $8, 10 * $8, \
-        $1, $2, $7, 20, $3, "somewhere", 500, 0, 1000, 3600, ($1 == "tmaze" ? "nan" : 1800) > summary
+        $1, $2, $7, 20, $3, "somewhere", 500, 0, 1000, 3600, ($1 == "tmaze" ? "nan" : 1800), ($9 ? $9 : 3) > summary
     }'
 }
 make_plays << 'EOF'
@@ -173,6 +173,8 @@ hopper medium yes mlp 1 failed window 99
 hopper medium no mingru 1 complete window 70
 tmaze medium yes minlstm 1 complete stream 100
 tmaze medium yes mlp 1 complete stream -12
+repeat medium yes mingru 1 complete stream 60
+repeat medium yes mingru 1 complete stream 10 1
 EOF
 said=$("$root/scripts/figures.sh" made_up 2>&1) || fail "figures.sh: $said"
 grep -qi warning <<< "$said" && fail "gnuplot warns: $said"
@@ -196,6 +198,10 @@ play()
 [ -z "$(play best hopper generated mlp)" ] || fail "a failed run is drawn"
 [ "$(play data_mean hopper generated mingru)" = 50 ] || fail "score of the data"
 grep -q '\* Data generated here' "$RESULTS/figures/data/offline_rl_published.txt" || fail "the caption hides what was generated"
+[ "$(play best repeat generated mingru | paste -sd ' ')" = "10 60" ] || fail "layers of repetition are kept apart"
+grep -q 'Repeat, 1 layer	' "$RESULTS/figures/data/offline_rl_sets.tsv" || fail "layers of repetition are not told"
+grep -q 'State carried along in T-maze, Repeat; otherwise' "$RESULTS/figures/data/offline_rl_setting.txt" ||
+  fail "the caption: $(cat "$RESULTS/figures/data/offline_rl_setting.txt")"
 grep -q 'Hopper\*' "$RESULTS/figures/data/offline_rl_sets.tsv" || fail "generated data are not marked"
 scripts_run_alone fig_offline_rl.gp
 make_plays <<< 'tmaze medium yes minlstm 1 complete stream 100'
