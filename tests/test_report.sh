@@ -57,6 +57,22 @@ while IFS= read -r line; do
   [ -s "$RESULTS$image" ] || fail "$image is missing"
 done < <(grep '^!\[' "$text")
 
+echo "what is worth keeping goes into a folder of plain tables, and claims from there into the README"
+export REFERENCE=$tmp/reference README=$tmp/README.md
+"$root/scripts/reference.sh" "a b" tiny > "$tmp/out" 2>&1 && fail "a folder with a blank in its name"
+"$root/scripts/reference.sh" desk tiny > "$tmp/out" 2>&1 || fail "reference: $(cat "$tmp/out")"
+for kept in summary cells facts claims crossover; do
+  [ "$(wc -l < "$REFERENCE/desk/$kept.tsv")" -ge 2 ] || [ $kept = crossover ] || fail "$kept.tsv is empty"
+done
+grep -q "$root" -r "$REFERENCE" --include=*.tsv && fail "paths of this machine are kept"
+printf 'before\n<!-- claims: begin -->\nold\n<!-- claims: end -->\nafter\n' > "$README"
+"$root/scripts/readme_claims.sh" --check > "$tmp/out" 2>&1 && fail "an old table is taken for a current one"
+"$root/scripts/readme_claims.sh" > "$tmp/out" 2>&1 || fail "claims: $(cat "$tmp/out")"
+"$root/scripts/readme_claims.sh" --check || fail "the new table is not current"
+grep -q '^| Selective copying, 1 layer of minGRU.* 37 ± 2.3 % | [0-9.]* % | ' "$README" || fail "no claim: $(cat "$README")"
+grep -qx old "$README" && fail "the old table is still there"
+[ "$(tail -n 1 "$README")" = after ] || fail "the rest of the page is lost"
+
 if ! command -v chromium > /dev/null; then
   echo "ok, but no chromium here to open the page with"
   exit 0
