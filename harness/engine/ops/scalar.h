@@ -151,8 +151,8 @@ MR_HD static inline float mr_exp1(float x)
 #endif
 }
 
-/* exp for gates. On the device the instruction for 2^x alone, a third of what exp takes: it errs by 2^-22, and
- * by as much as if the last place of x were wrong, which for a sum of products it is. */
+/* exp for gates. On the device the instruction for 2^x alone, a third of what exp takes: it errs by
+ * 2^-22, and by as much as if the last place of x were wrong, which for a sum of products it is. */
 MR_HD static inline float mr_exp_gate1(float x)
 {
 #ifdef __CUDA_ARCH__
