@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(4 * HP) forward_on_chip(const forward f)
   enum { S = AFTER ? 4 : 3, GROUPS = HP / 16 };
   MR_SHARED(mr_vec4, shared, [3][HP / 4]); /* h in turn, r h */
   mr_real(*v)[HP] = reinterpret_cast<mr_real(*)[HP]>(shared);
-  const int j = (int)threadIdx.x / MR_RNN_QUAD, q = (int)threadIdx.x % MR_RNN_QUAD;
+  const int j = mr_rnn_unit(), q = mr_rnn_quarter();
   const int64_t H = f.H, b = blockIdx.x;
   const bool on = j < H, reads = on && q < 3;
   const mr_real bias = reads ? f.bias[q * H + j] : (mr_real)0;
@@ -49,9 +49,10 @@ __global__ void __launch_bounds__(4 * HP) forward_on_chip(const forward f)
   const mr_real *xw = f.xw + first * 3;
   mr_real *save = f.save + first * S, *out = f.h + first;
   int at_x = q * step + j, at_save = at_x, at = j;
+  /* Thread 2 of a unit, which has x of gate n, has the state; that of the others is of no use. */
   mr_real h = on && f.h0 != nullptr ? f.h0[b * H + j] : (mr_real)0;
   mr_real x = reads ? xw[at_x] : (mr_real)0;
-  if (q == 0) v[0][j] = h;
+  if (q == 2) v[0][j] = h;
   mr_real w[3 * GROUPS][4];
   mr_rnn_load_weights<HP, 3 * GROUPS>(f.packed, w, nullptr);
   for (int t = 0; t < T; t++, at_save += S * step, at += step) {
@@ -63,26 +64,25 @@ __global__ void __launch_bounds__(4 * HP) forward_on_chip(const forward f)
     mr_real r, z, n, m;
     if constexpr (AFTER) {
       mr_real acc[3] = {q == 0 ? with : 0, q == 1 ? with : 0, q == 2 ? bias : 0};
-      const mr_real xn = mr_rnn_of(x, 2);
       mr_rnn_dot<MR_RNN_QUAD, GROUPS, 0>(w, nullptr, v[turn], q, acc);
       mr_rnn_fold(acc);
       r = mr_sigmoid1(acc[0]), z = mr_sigmoid1(acc[1]), m = acc[2];
-      n = mr_tanh1(xn + r * m);
+      n = mr_tanh1(x + r * m);
     } else {
       mr_real acc[2] = {q == 0 ? with : 0, q == 1 ? with : 0}, sum[1] = {q == 2 ? with : 0};
       mr_rnn_dot<MR_RNN_QUAD, GROUPS, 0>(w, nullptr, v[turn], q, acc);
       mr_rnn_fold(acc);
       r = mr_sigmoid1(acc[0]), z = mr_sigmoid1(acc[1]), m = 0;
-      if (q == 0) v[2][j] = r * h;
+      if (q == 2) v[2][j] = r * h;
       __syncthreads();
       mr_rnn_dot<MR_RNN_QUAD, GROUPS, 2 * GROUPS>(w, nullptr, v[2], q, sum);
       mr_rnn_fold(sum);
       n = mr_tanh1(sum[0]);
     }
     h = n + z * (h - n);
-    if (q == 0) v[turn ^ 1][j] = h;
+    if (q == 2) v[turn ^ 1][j] = h;
     if (on && q < S) save[at_save] = q == 0 ? r : q == 1 ? z : q == 2 ? n : m;
-    if (on && q == 0) out[at] = h;
+    if (on && q == 2) out[at] = h;
     x = next;
     __syncthreads();
   }
@@ -93,10 +93,16 @@ __global__ void __launch_bounds__(4 * HP) forward_on_chip(const forward f)
 template <int HP, bool AFTER>
 __global__ void __launch_bounds__(4 * HP) backward_on_chip(const mr_rnn_walk k)
 {
-  enum { S = AFTER ? 4 : 3, SLICES = 2 * MR_RNN_QUAD, GROUPS = HP / 32, GATE = 2 * GROUPS };
-  MR_SHARED(mr_vec4, shared, [2][3][HP / 4]); /* gradients of the gates, in turn */
-  const int j = (int)threadIdx.x / MR_RNN_QUAD, q = (int)threadIdx.x % MR_RNN_QUAD;
-  const int slice = (int)threadIdx.x % SLICES;
+  enum {
+    S = AFTER ? 4 : 3,
+    SLICES = 2 * MR_RNN_QUAD,
+    GROUPS = HP / 32,
+    GATE = 2 * GROUPS,
+    PITCH = HP + 4 * MR_RNN_PAD
+  };
+  MR_SHARED(mr_vec4, shared, [2][3][HP / 4 + MR_RNN_PAD]); /* gradients of the gates, in turn */
+  const int j = mr_rnn_unit(), q = mr_rnn_quarter();
+  const int slice = mr_rnn_slice();
   const int64_t H = k.H, b = blockIdx.x;
   const bool on = j < H, writes = on && q < 3;
   /* Lane q of a unit reads saved value q; lane 0 also h_{t-1}, lane 1 dh. Arrays stand at step t0;
@@ -123,7 +129,7 @@ __global__ void __launch_bounds__(4 * HP) backward_on_chip(const mr_rnn_walk k)
     if (on && q == 1 && i > MR_RNN_AHEAD) mr_rnn_prefetch(dout + at - (MR_RNN_AHEAD - 1) * step);
     const mr_real r = mr_rnn_of(a, 0), z = mr_rnn_of(a, 1);
     const mr_real before = mr_rnn_of(c, 0), d = dh + mr_rnn_of(c, 1);
-    mr_real(*v)[HP] = reinterpret_cast<mr_real(*)[HP]>(shared[i & 1]);
+    mr_real(*v)[PITCH] = reinterpret_cast<mr_real(*)[PITCH]>(shared[i & 1]);
     gates_back g = back_after(d, r, z, mr_rnn_of(a, 2), AFTER ? mr_rnn_of(a, 3) : 0, before);
     mr_real acc[2] = {0, 0};
     if constexpr (AFTER) {

@@ -50,7 +50,7 @@ template <int HP> __global__ void __launch_bounds__(4 * HP) forward_on_chip(cons
   MR_SHARED(mr_vec4, shared, [2][HP / 4]); /* h in turn */
   MR_DYN_SHARED(mr_real, parked);
   mr_real(*v)[HP] = reinterpret_cast<mr_real(*)[HP]>(shared);
-  const int j = (int)threadIdx.x / MR_RNN_QUAD, q = (int)threadIdx.x % MR_RNN_QUAD;
+  const int j = mr_rnn_unit(), q = mr_rnn_quarter();
   const int64_t H = f.H, b = blockIdx.x;
   const bool on = j < H;
   /* Places in this sequence's arrays are short numbers that go up with t, which saves registers. */
@@ -58,16 +58,15 @@ template <int HP> __global__ void __launch_bounds__(4 * HP) forward_on_chip(cons
   const int64_t first = b * f.TH;
   const mr_real *xw = f.xw + first * 4;
   mr_real *save = f.save + first * 4, *h_out = f.h + first, *c_out = f.c + first;
-  int at_x = q * step + j, at_save = at_x, at = j;
+  int at_gate = q * step + j;
   mr_real cell = on && f.c0 != nullptr ? f.c0[b * H + j] : (mr_real)0;
-  mr_real x = on ? xw[at_x] : (mr_real)0;
+  mr_real x = on ? xw[at_gate] : (mr_real)0;
   if (q == 0) v[0][j] = on && f.h0 != nullptr ? f.h0[b * H + j] : (mr_real)0;
   mr_real w[KEPT][4];
   mr_rnn_load_weights<HP, chip<HP>::ALL>(f.packed, w, parked);
-  for (int t = 0; t < T; t++, at_save += 4 * step, at += step) {
-    at_x += 4 * step;
-    const mr_real next = on && t + 1 < T ? xw[at_x] : (mr_real)0;
-    if (on && t + MR_RNN_AHEAD < T) mr_rnn_prefetch(xw + at_x + (MR_RNN_AHEAD - 1) * 4 * step);
+  for (int t = 0; t < T; t++, at_gate += 4 * step) {
+    const mr_real next = on && t + 1 < T ? xw[at_gate + 4 * step] : (mr_real)0;
+    if (on && t + MR_RNN_AHEAD < T) mr_rnn_prefetch(xw + at_gate + MR_RNN_AHEAD * 4 * step);
     const int turn = t & 1;
     mr_real acc[4] = {q == 0 ? x : 0, q == 1 ? x : 0, q == 2 ? x : 0, q == 3 ? x : 0};
     mr_rnn_dot<MR_RNN_QUAD, GROUPS, 0>(w, parked, v[turn], q, acc);
@@ -77,9 +76,9 @@ template <int HP> __global__ void __launch_bounds__(4 * HP) forward_on_chip(cons
     cell = fg * cell + i * g;
     const mr_real h = o * mr_tanh1(cell);
     if (q == 0) v[turn ^ 1][j] = h;
-    if (on) save[at_save] = q == 0 ? i : q == 1 ? fg : q == 2 ? g : o;
-    if (on && q == 0) h_out[at] = h;
-    if (on && q == 1) c_out[at] = cell;
+    if (on) save[at_gate] = q == 0 ? i : q == 1 ? fg : q == 2 ? g : o;
+    if (on && q == 0) h_out[t * step + j] = h;
+    if (on && q == 1) c_out[t * step + j] = cell;
     x = next;
     __syncthreads();
   }
@@ -88,11 +87,17 @@ template <int HP> __global__ void __launch_bounds__(4 * HP) forward_on_chip(cons
 /* Threads have two duties, as in GRU: value q of unit j, and a share of the product with U. */
 template <int HP> __global__ void __launch_bounds__(4 * HP) backward_on_chip(const walk k)
 {
-  enum { KEPT = chip<HP>::KEPT, SLICES = 2 * MR_RNN_QUAD, GROUPS = HP / 32, GATE = 2 * GROUPS };
-  MR_SHARED(mr_vec4, shared, [2][4][HP / 4]); /* gradients of the gates, in turn */
+  enum {
+    KEPT = chip<HP>::KEPT,
+    SLICES = 2 * MR_RNN_QUAD,
+    GROUPS = HP / 32,
+    GATE = 2 * GROUPS,
+    PITCH = HP + 4 * MR_RNN_PAD
+  };
+  MR_SHARED(mr_vec4, shared, [2][4][HP / 4 + MR_RNN_PAD]); /* gradients of the gates, in turn */
   MR_DYN_SHARED(mr_real, parked);
-  const int j = (int)threadIdx.x / MR_RNN_QUAD, q = (int)threadIdx.x % MR_RNN_QUAD;
-  const int slice = (int)threadIdx.x % SLICES;
+  const int j = mr_rnn_unit(), q = mr_rnn_quarter();
+  const int slice = mr_rnn_slice();
   const int64_t H = k.H, b = blockIdx.x;
   const bool on = j < H;
   /* Lane q of a unit reads gate q, and c_t, c_{t-1}, dh or the gradient of output c. Arrays stand at
@@ -117,7 +122,7 @@ template <int HP> __global__ void __launch_bounds__(4 * HP) backward_on_chip(con
     const mr_real next_c = reads && i > (initial ? 1 : 0) ? other[at] : c0;
     if (on && i > MR_RNN_AHEAD) mr_rnn_prefetch(save + at_gate - MR_RNN_AHEAD * 4 * step);
     if (reads && i > MR_RNN_AHEAD) mr_rnn_prefetch(other + at - (MR_RNN_AHEAD - 1) * step);
-    mr_real(*v)[HP] = reinterpret_cast<mr_real(*)[HP]>(shared[i & 1]);
+    mr_real(*v)[PITCH] = reinterpret_cast<mr_real(*)[PITCH]>(shared[i & 1]);
     const gates_back g =
         step_back(dh + mr_rnn_of(c, 2), dc + mr_rnn_of(c, 3), mr_rnn_of(a, 0), mr_rnn_of(a, 1),
                   mr_rnn_of(a, 2), mr_rnn_of(a, 3), mr_rnn_of(c, 0), mr_rnn_of(c, 1));

@@ -12,7 +12,7 @@ namespace
 /* e^-k; past 80 neither gate nor ratio of gates changes any more. */
 __device__ __forceinline__ mr_real exp_minus(mr_real k)
 {
-  return mr_exp1(k < -80 ? (mr_real)80 : -k);
+  return mr_exp_gate1(k < -80 ? (mr_real)80 : -k);
 }
 
 /* With F = 1/(1 + ef), I = 1/(1 + ei): F/(F+I) and I/(F+I), or F and I themselves. */

@@ -57,7 +57,7 @@ int mr_rnn_cuda_padded(int64_t T, int64_t H, int64_t gates, int shared_limit)
   if (T * H * 4 >= INT32_MAX) return 0;
   if (padded < 128 || gates < 4) return padded;
   /* What of the weights has no room in registers (lstm_seq.cu), and the gates' gradients. */
-  return (size_t)shared_limit >= (10 * 2048 + 1024) * sizeof(mr_real) ? padded : 0;
+  return (size_t)shared_limit >= (10 * 2048 + 1088) * sizeof(mr_real) ? padded : 0;
 }
 
 int64_t mr_rnn_cuda_stretch(int sm_count, int64_t B, int64_t T)

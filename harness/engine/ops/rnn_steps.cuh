@@ -16,7 +16,28 @@
 #include "rnn_steps.h"
 
 /* Threads of a unit; kernels of a product per step have blocks of ROW threads. */
-enum { MR_RNN_QUAD = 4, MR_RNN_ROW = 128 };
+enum { MR_RNN_QUAD = 4, MR_RNN_UNITS = MR_WARP / MR_RNN_QUAD, MR_RNN_ROW = 128 };
+/* Vectors that lanes of several q write at one time start this much further apart than their length, in
+ * groups of four: other banks of shared memory. */
+enum { MR_RNN_PAD = 2 };
+
+/* A warp has 8 units. Lane 8 q + i is the q-th of the 4 threads of unit i: neighbours read the same
+ * share of a vector, and 16-byte reads of shared memory take two turns then, not four. */
+static __device__ __forceinline__ int mr_rnn_unit()
+{
+  return (int)(threadIdx.x / MR_WARP * MR_RNN_UNITS + threadIdx.x % MR_RNN_UNITS);
+}
+
+static __device__ __forceinline__ int mr_rnn_quarter()
+{
+  return (int)(threadIdx.x % MR_WARP / MR_RNN_UNITS);
+}
+
+/* Backward, where lanes i and i + 4 of the four q share two units: which of their 8 shares is this. */
+static __device__ __forceinline__ int mr_rnn_slice()
+{
+  return (int)(threadIdx.x % MR_WARP / (MR_RNN_UNITS / 2));
+}
 
 /* ---- Weights on chip -------------------------------------------------------------------------- */
 
@@ -43,7 +64,7 @@ static __device__ __forceinline__ mr_real *mr_rnn_parked(mr_real *parked, int gr
 }
 
 /* acc[n] += w[FIRST + n GROUPS ..] . v over this lane's share of v in shared memory: every SLICES-th
- * group of four values, so that neighbouring lanes read neighbouring groups. */
+ * group of four values. */
 template <int SLICES, int GROUPS, int FIRST, int KEPT, int N>
 static __device__ __forceinline__ void mr_rnn_dot(const mr_real (&w)[KEPT][4], mr_real *parked,
                                                   const mr_real *v, int slice, mr_real (&acc)[N])
@@ -75,12 +96,13 @@ static __global__ void mr_rnn_pack_kernel(int64_t gates, int HP, int H, const mr
                                           mr_real *to)
 {
   const bool back = LANES > MR_RNN_QUAD;
-  const int groups = HP / 4 / LANES;
+  const int groups = HP / 4 / LANES, units = MR_WARP / LANES; /* units apart from their pair's */
   MR_GRID_FOR(i, gates * HP * HP)
   {
     const int thread = (int)(i / 4 % (4 * HP)), group = (int)(i / 4 / (4 * HP));
-    const int k = 4 * (group % groups * LANES + thread % LANES) + (int)(i % 4);
-    const int unit = back ? thread / LANES * 2 + group / groups % 2 : thread / LANES;
+    const int k = 4 * (group % groups * LANES + thread % MR_WARP / units) + (int)(i % 4);
+    const int unit =
+        thread / MR_WARP * MR_RNN_UNITS + thread % units + (back ? group / groups % 2 * units : 0);
     const int64_t gate = back ? group / groups / 2 : group / groups;
     const int64_t row = gate * H + (back ? k : unit);
     to[i] = unit < H && k < H ? u[row * H + (back ? unit : k)] : (mr_real)0;
@@ -108,7 +130,7 @@ static __device__ __forceinline__ void mr_rnn_load_weights(const mr_real *packed
 template <int N> static __device__ __forceinline__ void mr_rnn_fold(mr_real (&acc)[N])
 {
 #pragma unroll
-  for (int d = 1; d < MR_RNN_QUAD; d *= 2)
+  for (int d = MR_RNN_UNITS; d < MR_WARP; d *= 2)
 #pragma unroll
     for (int n = 0; n < N; n++) acc[n] += __shfl_xor_sync(MR_FULL_WARP, acc[n], d);
 }
@@ -116,17 +138,18 @@ template <int N> static __device__ __forceinline__ void mr_rnn_fold(mr_real (&ac
 /* Backward: 8 lanes hold shares of two units; each gets the sum of the unit that is its own. */
 static __device__ __forceinline__ mr_real mr_rnn_fold_pair(const mr_real (&acc)[2])
 {
-  const bool second = (mr_lane() & MR_RNN_QUAD) != 0;
+  enum { APART = MR_RNN_UNITS / 2 };
+  const bool second = (threadIdx.x & APART) != 0;
   mr_real own[1] = {(second ? acc[1] : acc[0]) +
-                    __shfl_xor_sync(MR_FULL_WARP, second ? acc[0] : acc[1], MR_RNN_QUAD)};
+                    __shfl_xor_sync(MR_FULL_WARP, second ? acc[0] : acc[1], APART)};
   mr_rnn_fold(own);
   return own[0];
 }
 
-/* The value of lane q of this thread's quad. */
+/* The value of thread q of this thread's unit. */
 static __device__ __forceinline__ mr_real mr_rnn_of(mr_real x, int q)
 {
-  return __shfl_sync(MR_FULL_WARP, x, q, MR_RNN_QUAD);
+  return __shfl_sync(MR_FULL_WARP, x, q * MR_RNN_UNITS + (int)(threadIdx.x % MR_RNN_UNITS));
 }
 
 /* ---- Backward over stretches ------------------------------------------------------------------ */

@@ -25,6 +25,12 @@ MR_HD static inline double mr_exp1(double x)
   return exp(x);
 }
 
+/* exp for gates. */
+MR_HD static inline double mr_exp_gate1(double x)
+{
+  return exp(x);
+}
+
 /* 2^x for x <= 0. */
 MR_HD static inline double mr_exp2_down1(double x)
 {
@@ -142,6 +148,19 @@ MR_HD static inline float mr_exp1(float x)
   x = x < -104.0f ? -104.0f : x;
   x = x > 89.0f ? 89.0f : x;
   return mr_exp_sum(x, 0.0f);
+#endif
+}
+
+/* exp for gates. On the device the instruction for 2^x alone, a third of what exp takes: it errs by
+ * 2^-22, and by as much as if the last place of x were wrong, which for a sum of products it is. */
+MR_HD static inline float mr_exp_gate1(float x)
+{
+#ifdef __CUDA_ARCH__
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(1.44269504f * x));
+  return y;
+#else
+  return mr_exp1(x);
 #endif
 }
 
@@ -287,7 +306,7 @@ MR_HD static inline float mr_sqrt1(float x)
 /* 1 / (1 + exp -x). */
 MR_HD static inline mr_real mr_sigmoid1(mr_real x)
 {
-  return mr_div1(1, (mr_real)1 + mr_exp1(-x));
+  return mr_div1(1, (mr_real)1 + mr_exp_gate1(-x));
 }
 
 /* g(x) = x + 0.5 for x >= 0, sigmoid(x) below: positive, continuous. */
