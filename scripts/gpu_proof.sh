@@ -160,7 +160,7 @@ part_check()
   step check 150 "$minrnn" check "${word[@]}" --all && say "$(tail -n 1 "$out/check.log")" && return
   grep -A 1 '^FAIL' "$out/check.log" | head -n 20 | tee -a "$summary"
   for name in $("$minrnn" check --list | sed 's/:.*/:/' | sort -u) \
-    $("$minrnn" list | sed -n '/^tasks/q; s/^  \([a-z0-9_]*\) .*/model:\1:/p'); do
+    $("$minrnn" list | sed -n '/^tasks/q; s/^  \([a-z][a-z0-9_]*\) .*/model:\1:/p'); do
     MINRNN_SYNC=1 step "check_${name//:/_}" 30 "$minrnn" check "${word[@]}" "${name%:}" > /dev/null ||
       say "$name $(grep -A 1 '^FAIL' "$out/check_${name//:/_}.log" | head -n 4)"
   done

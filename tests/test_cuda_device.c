@@ -57,12 +57,12 @@ enum { UPLOADS = 400, MOST = 1 << 20, LARGE = 12 << 20 };
 /* All sizes, most of them small, some of which must be cut; the host's copy is gone right after. */
 static void uploads_arrive_though_the_device_lags_and_the_host_goes_on(void **state)
 {
-  const size_t all = (size_t)UPLOADS * MOST / 8 + 5 * (size_t)LARGE;
+  const size_t all = (size_t)UPLOADS * MOST / 8 + 8 * (size_t)LARGE;
   char *to = device(all), *want = host(all), *got = host(all), *source = host(LARGE);
   size_t used = 0;
   (void)state;
   for (int i = 0; i < UPLOADS; i++) {
-    size_t n = i % 80 == 79 ? LARGE - draw(1000) : i % 16 == 15 ? draw(MOST) : draw(3000);
+    size_t n = i % 200 >= 196 ? LARGE - draw(1000) : i % 16 == 15 ? draw(MOST) : draw(3000);
     if (n > all - used) n = all - used;
     memset(source, i % 251, n);
     if (n > 2) source[n / 2] = 77;

@@ -34,7 +34,7 @@ case "$*" in
   'check --all') printf 'ok mul:B1\nFAIL add:B1\n     parity is off\n'; exit 1 ;;
   'check mul') echo ok ;;
   'check add') printf 'FAIL add:B1\n     parity is off\n'; exit 1 ;;
-  list) printf 'models\n  mingru it\n\ntasks\n  it it\n' ;;
+  list) printf 'models\n  mingru it\n      --mingru.form=it\n\ntasks\n  it it\n' ;;
   'check model:mingru') echo ok ;;
   bench*) sleep 60 ;;
   *) echo "$1 did it" ;;
