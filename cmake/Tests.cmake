@@ -1,9 +1,10 @@
 # Every tests/test_*.c is an executable and every tests/test_*.sh a script, both run by CTest. The
 # other .c files in tests/ are helpers of all of them. A comment in the file says how to run it:
-#   labels: unit grad slow gpu; real: double; device: host
+#   labels: unit grad slow gpu; real: double; device: host|runtime
 # labels default to unit; real is float (default), double, or both (the second one ends in _f64).
 # device: host is for tests with the CUDA device played on the host; they are left out where there
-# is no C++ compiler. A test that cannot run here exits 77 and shows as skipped.
+# is no C++ compiler; device: runtime is for those of the real device's own code over a stand-in for
+# CUDA's run time. A test that cannot run here exits 77 and shows as skipped.
 
 function(mr_test_header path labels_out reals_out library_out)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
@@ -29,11 +30,13 @@ function(mr_test_header path labels_out reals_out library_out)
     endif()
   endif()
   set(library mr)
+  set(runtime "" PARENT_SCOPE)
   if(line MATCHES "device: *([a-z]+)")
-    if(NOT CMAKE_MATCH_1 STREQUAL host)
-      message(FATAL_ERROR "${path}: device: ${CMAKE_MATCH_1} is not host.")
+    if(NOT CMAKE_MATCH_1 MATCHES "^(host|runtime)$")
+      message(FATAL_ERROR "${path}: device: ${CMAKE_MATCH_1} is neither host nor runtime.")
     endif()
     set(library mr_host)
+    set(runtime ${CMAKE_MATCH_1} PARENT_SCOPE)
   endif()
   set(${library_out} ${library} PARENT_SCOPE)
   set(${labels_out} ${labels} PARENT_SCOPE)
@@ -90,12 +93,20 @@ function(mr_add_tests)
     if(library STREQUAL mr_host AND NOT MR_HOST_SOURCES)
       continue()
     endif()
+    if(runtime STREQUAL runtime AND NOT TARGET fake_cublaslt)
+      continue()
+    endif()
     foreach(real ${reals})
       set(name ${stem})
       if(real STREQUAL f64 AND "f32" IN_LIST reals)
         set(name ${stem}_f64)
       endif()
       add_executable(${name} ${path})
+      if(runtime STREQUAL runtime) # in front of the played device, whose functions have the same names
+        target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/fake/backend_cuda.cpp
+          ${CMAKE_SOURCE_DIR}/tests/fake/cudart.c)
+        target_include_directories(${name} SYSTEM PRIVATE ${MR_CUDART_INCLUDE})
+      endif()
       target_link_libraries(${name} PRIVATE mr_test_helpers_${real})
       if(library STREQUAL mr_host)
         target_link_libraries(${name} PRIVATE mr_test_kernels_${real})

@@ -39,9 +39,8 @@ while read -r name path; do
 done
 
 # From the machine it runs on may come the C library, and nothing else.
-home=$(realpath "$tree")/lib/
 for program in "${programs[@]}"; do
-  foreign=$(env -i ldd "$program" | awk -v home="$home" '$2 == "=>" && index($3, home) != 1 { print $1 }' |
+  foreign=$(env -i ldd "$program" | awk '$2 == "=>" && $3 !~ /\/minrnn-bundle\// { print $1 }' |
     grep -vE '^lib(c|m|pthread|dl|rt|resolv)\.so' || true)
   if [[ -n $foreign ]]; then
     echo "bundle.sh: $program would take from elsewhere:" $foreign >&2

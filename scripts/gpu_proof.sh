@@ -160,7 +160,7 @@ part_check()
   step check 150 "$minrnn" check "${word[@]}" --all && say "$(tail -n 1 "$out/check.log")" && return
   grep -A 1 '^FAIL' "$out/check.log" | head -n 20 | tee -a "$summary"
   for name in $("$minrnn" check --list | sed 's/:.*/:/' | sort -u) \
-    $("$minrnn" list | sed -n '/^tasks/q; s/^  \([a-z0-9_]*\) .*/model:\1:/p'); do
+    $("$minrnn" list | sed -n '/^tasks/q; s/^  \([a-z][a-z0-9_]*\) .*/model:\1:/p'); do
     MINRNN_SYNC=1 step "check_${name//:/_}" 30 "$minrnn" check "${word[@]}" "${name%:}" > /dev/null ||
       say "$name $(grep -A 1 '^FAIL' "$out/check_${name//:/_}.log" | head -n 4)"
   done
@@ -249,13 +249,14 @@ tables()
     "$minrnn" table $group "$cells" --format=tsv > "$out/$group.tsv" 2> "$out/$group.log"
   done
   {
-    echo "largest share of the measured copy bandwidth, by op (least bytes it must move / its time), and where:"
-    awk -F'\t' '
+    echo "share of the measured copy bandwidth at batch $batch, length $long, width $width, by op (least bytes it must"
+    echo "move / its time; small arrays stay in a cache), and the model it was best in:"
+    awk -F'\t' -v shape="-b${batch}t${long}d${width}l1-f32-" '
       FNR == 1 { part++; split("", at); for (i = 1; i <= NF; i++) at[$i] = i; next }
       part == 1 { copy[$at["run"]] = $at["copy_bytes_per_s"]; next }
-      copy[$at["run"]] > 0 && $at["name"] != "" {
+      copy[$at["run"]] > 0 && index($at["run"], shape) {
         key = sprintf("%-20s %-9s", $at["name"], $at["pass"]); share = 100 * $at["bytes_per_s"] / copy[$at["run"]]
-        if (share > best[key]) { best[key] = share; where[key] = $at["run"] } }
+        if (share > best[key]) { best[key] = share; where[key] = $at["model"] } }
       END { for (key in best) printf "  %s %6.1f %%  %s\n", key, best[key], where[key] }
       ' "$out/cells.tsv" "$out/ops.tsv" | sort
     echo
@@ -265,7 +266,7 @@ tables()
         printf "  %-18s %4s %6s %4s %-4s %-6s %10.4g  %s\n", $at["model"], $at["batch"], $at["length"], $at["width"],
           $at["math"], $at["mode"], $at["step_ms"], $at["trust"] == "mistrusted" ? $at["reason"] : "" }
       $at["status"] != "complete" { printf "  %-18s %s: %s\n", $at["model"], $at["status"], $at["reason"] }
-      ' "$out/cells.tsv" | sort
+      ' "$out/cells.tsv" | sort -u
   } > "$out/timings.txt"
 }
 

@@ -17,6 +17,8 @@
 #   PARALLEL  runs side by side; with more than one, each has one thread. Default: one per core for smoke
 #             and cpu, whose small runs gain little from a second thread, and 1 for other profiles
 #   FORCE=1   run again what is finished
+#   DEVICE    cpu or cuda, for training; default: cuda for paper where there is one, else what the experiment says
+#   ONLY      a regular expression: only runs whose name it fits, e.g. '^shakespeare.*-seed1$'
 #   LIMIT     seconds after which runs are stopped and no other is started; the same command goes on with
 #             them. For machines that are to be had for a while only
 #   MINRNN_DATA  folder of the text, default data/ in the checkout
@@ -89,8 +91,20 @@ stop()
 trap stop INT TERM
 
 mapfile -t lines < <(sed 's/#.*//; s/[[:space:]]*$//; s/^[[:space:]]*//; /^$/d' "$list")
+[ "${#lines[@]}" -gt 0 ] || refuse "$list names no run"
+if [ -n "${ONLY:-}" ]; then
+  for i in "${!lines[@]}"; do
+    read -ra words <<< "${lines[$i]}"
+    [[ $(name_of "${words[@]}") =~ $ONLY ]] || unset "lines[i]"
+  done
+  lines=("${lines[@]}")
+fi
 total=${#lines[@]}
-[ "$total" -gt 0 ] || refuse "$list names no run"
+[ "$total" -gt 0 ] || refuse "no run in $list has a name that ONLY=$ONLY fits"
+device=${DEVICE:-}
+if [ -z "$device" ] && [ "$profile" = paper ] && "$minrnn" info --device=cuda > /dev/null 2>&1; then
+  device=cuda
+fi
 names=()
 started=$SECONDS
 
@@ -141,7 +155,7 @@ train()
   local words
   read -ra words <<< "${lines[$1]}"
   words[0]=$experiments/${words[0]}
-  words+=("--out=$runs/${names[$1]}.h5" ${modes[$1]:+"${modes[$1]}"})
+  words+=(${device:+"--device=$device"} "--out=$runs/${names[$1]}.h5" ${modes[$1]:+"${modes[$1]}"})
   [ "$parallel" -eq 1 ] || words+=(--threads=1 --quiet)
   if [ "$parallel" -eq 1 ]; then
     "${within[@]}" "$minrnn" train "${words[@]}"

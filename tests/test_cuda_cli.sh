@@ -60,8 +60,10 @@ for device in cpu cuda; do
 done
 h5diff -p 1e-3 cpu-dump.h5 cuda-dump.h5 /grads > diff 2>&1 || { cp diff err; fail "dumped gradients differ"; }
 right bench --model=mingru,gru --batch=2 --length=6 --width=8 --layers=1 --samples=2 --device=cuda \
-  --selective_copy.data_tokens=2
+  --selective_copy.data_tokens=2 --out=cells
 grep -q mingru out || fail "bench tells nothing"
+h5dump -a /plan/variants -a /cell/mode cells/gru-*.h5 > out
+grep -q '"gru_seq: ' out && grep -q '"graph"' out || fail "bench does not log which kernel gru_seq got, or how steps are made"
 right check --device=cuda mul
 grep -q 'cases hold' out || fail "check tells nothing"
 right check --device=cuda model:mingru:form

@@ -6,7 +6,7 @@ set -euo pipefail
 root=${MINRNN_SOURCE_DIR:-$(cd "$(dirname "$0")/.." && pwd)}
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-unset PROFILE FORCE PARALLEL
+unset PROFILE FORCE PARALLEL DEVICE ONLY
 
 fail()
 {
@@ -61,6 +61,16 @@ done
 [ "$(grep -c -- '--threads=1' "$tmp/calls")" = 3 ] || fail "runs side by side take more than one thread"
 grep -q -- "train $tmp/scripts/experiments/a.cfg --model=gru --layers=2 --out=.*/a-gru-layers2.h5" "$tmp/calls" ||
   fail "arguments: $(cat "$tmp/calls")"
+
+echo "some of the runs, on another device"
+rm -rf "$RESULTS" "$tmp/calls"
+DEVICE=cuda ONLY='^a-(gru|lstm)' PARALLEL=1 "$tmp/scripts/reproduce.sh" three > /dev/null 2>&1 || fail "ONLY: exit code $?"
+[ "$(grep -c '^train .* --device=cuda --out=' "$tmp/calls")" = 2 ] || fail "not two runs on it: $(cat "$tmp/calls")"
+code=0
+said=$(ONLY=none "$tmp/scripts/reproduce.sh" three 2>&1) || code=$?
+[ "$code" = 2 ] && grep -q 'ONLY=none' <<< "$said" || fail "ONLY=none: exit code $code: $said"
+rm -rf "$RESULTS" "$tmp/calls"
+PARALLEL=2 "$tmp/scripts/reproduce.sh" three > /dev/null 2>&1 || true
 
 last_call() # OF THE RUN
 {

@@ -181,7 +181,12 @@ mr_status cuda_gemm(mr_backend *be, const mr_gemm *g)
   cuda *c = of(be);
   bool bias_left;
   MR_CHECK(mr_cuda_blas_gemm(c->blas, c->stream, c->workspace, be->math, g, &bias_left));
-  if (bias_left) add_bias<<<1024, 256, 0, c->stream>>>(g->c, g->bias, g->m, g->n, g->ldc);
+  if (bias_left) {
+    mr_gemm k = *g;
+    void *args[] = {&k.c, &k.bias, &k.m, &k.n, &k.ldc};
+    MR_CU(cudaLaunchKernel(reinterpret_cast<const void *>(add_bias), dim3(1024), dim3(256), args, 0,
+                           c->stream));
+  }
   return mr_cuda_launched(be, "of a matrix product");
 }
 
@@ -305,7 +310,7 @@ mr_status find_device(cuda *c)
   MR_CU(cudaSetDevice(0));
   MR_CU(cudaGetDeviceProperties(&p, 0));
   MR_CU(cudaRuntimeGetVersion(&runtime));
-  if (cudaFuncGetAttributes(&a, probe) != cudaSuccess)
+  if (cudaFuncGetAttributes(&a, reinterpret_cast<const void *>(probe)) != cudaSuccess)
     return MR_FAIL(MR_ERR_UNSUPPORTED,
                    "device cuda: %s has compute capability %d.%d, for which this program was not "
                    "built (CMake's MR_CUDA_ARCH)",
