@@ -132,8 +132,8 @@ function write_captions(   k, i, list, least, most, any) {
   print "Ours (profile " profile "): " (least == most ? most : least " to " most) (most == 1 ? " seed" : " seeds") ", " \
     one_of(place_text, "several devices") ". " acting() > (out "/offline_rl_setting.txt")
   for (k in seen) { split(k, part_of, SUBSEP); if (part_of[3] && part_of[1] !~ /pendulum|tmaze|repeat/) any = 1 }
-  print (any ? "* Data generated here by PPO, not D4RL's. " : "") "Small environments: data made by a controller." \
-    (highest != "" ? " Diamonds: published on D4RL's data (arXiv 2410.01201, table 3, recalled: M)." : "") \
+  print (any ? "* Data generated here by PPO, not D4RL's. " : "") "Small environments: by a controller." \
+    (highest != "" ? " Diamonds: published, on D4RL's data (table 3, recalled: M)." : "") \
     > (out "/offline_rl_published.txt")
 }
 
