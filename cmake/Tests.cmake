@@ -93,7 +93,7 @@ function(mr_add_tests)
     if(library STREQUAL mr_host AND NOT MR_HOST_SOURCES)
       continue()
     endif()
-    if(runtime STREQUAL runtime AND NOT TARGET fake_cublaslt)
+    if("${runtime}" STREQUAL "runtime" AND NOT TARGET fake_cublaslt)
       continue()
     endif()
     foreach(real ${reals})
@@ -102,7 +102,7 @@ function(mr_add_tests)
         set(name ${stem}_f64)
       endif()
       add_executable(${name} ${path})
-      if(runtime STREQUAL runtime) # in front of the played device, whose functions have the same names
+      if("${runtime}" STREQUAL "runtime") # in front of the played device, whose functions have the same names
         target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/fake/backend_cuda.cpp
           ${CMAKE_SOURCE_DIR}/tests/fake/cudart.c)
         target_include_directories(${name} SYSTEM PRIVATE ${MR_CUDART_INCLUDE})
