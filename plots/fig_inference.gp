@@ -27,7 +27,7 @@ set label 3 "Inference" at screen 0.02, 0.972 left font ",14"
 set logscale x 2
 set logscale y 10
 set grid xtics ytics linetype 1 dashtype 1 linewidth 0.7 linecolor rgb "#E3E3E3"
-set format y "%.0s%c"
+set format y "%g"
 
 set tmargin at screen 0.80
 set bmargin at screen 0.52
@@ -71,7 +71,7 @@ set lmargin at screen 0.58
 set rmargin at screen 0.975
 unset logscale y
 set format y "%g"
-set label 4 "percent faster: over Mamba at the context, else at one more token" at graph 0, 1.06 left font ",10"
+set label 4 "percent faster: than Mamba at reading, else at a token" at graph 0, 1.06 left font ",10"
 # Room for the key above the lines.
 set yrange [F_min - 0.1 * (F_max - F_min):F_max + 0.8 * (F_max - F_min)]
 set key at graph 1, 1.02 right top maxrows auto maxcols 1 samplen 2.5 Left reverse font ",9" opaque

@@ -56,6 +56,13 @@ tell() # TABLE FILE...
 tell summary "${files[@]}"
 tell eval "${files[@]}"
 tell cells "${cells[@]}"
+# Lines go from left to right.
+mapfile -t keys < <(head -n 1 "$data/cells.tsv" | tr '\t' '\n' | grep -nxE 'length|context|batch' | sed 's/:.*//; s/.*/-k&,&n/')
+{
+  head -n 1 "$data/cells.tsv"
+  tail -n +2 "$data/cells.tsv" | sort -s -t $'\t' "${keys[@]}"
+} > "$data/cells.sorted"
+mv "$data/cells.sorted" "$data/cells.tsv"
 # Ops are profiled in training steps that were timed, so other cells have no such table.
 without=$(awk -F'\t' 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
   $at["status"] != "complete" || $at["step_ms"] == "nan" { print $at["run"] ".h5" }' "$data/cells.tsv")

@@ -4,11 +4,11 @@
 #
 #   scripts/reference.sh NAME [PROFILE]      NAME is the machine's, such as h200; PROFILE default: cpu
 #
-# Writes summary.tsv (tasks), cells.tsv (what was timed), crossover.tsv, claims.tsv, facts.tsv
-# (each run's state, machine and command) and the figures as PNG, and then README's table of claims from them.
-# What the profile did not run is not written; what an earlier call wrote is replaced. README.md in the folder is
-# left alone. Environment: MINRNN (the program, default build/minrnn) and RESULTS (folder of runs/ and figures/,
-# default results).
+# Writes summary.tsv (tasks), cells.tsv (what was timed), crossover.tsv, claims.tsv, offline_rl.tsv (acting, over
+# seeds), machine.tsv, commands.txt and the figures as PNG; other files in the folder are left alone.
+# scripts/readme_claims.sh makes README's table of claims of it. Environment: MINRNN (the program, default
+# build/minrnn), RESULTS (folder of runs/ and figures/, default results) and REFERENCE (instead of
+# results/reference).
 set -euo pipefail
 export LC_ALL=C.UTF-8
 
@@ -45,9 +45,22 @@ keep()
 find "$runs" -maxdepth 1 -name '*.h5' | sort | keep summary.tsv summary
 find "$runs" -mindepth 2 -name '*.h5' | sort | keep cells.tsv cells
 find "$runs" -name '*.h5' | sort | keep facts.tsv facts
+# A row per machine and build, and every command once.
+awk -F'\t' '
+  NR == 1 { for (i = 1; i <= NF; i++) name[i] = $i }
+  {
+    row = ""
+    for (i = 1; i <= NF; i++)
+      if (name[i] !~ /^(run|experiment|status|trust|reason|started|finished|command|load|.*_per_s)$/) row = row (row == "" ? "" : "\t") $i
+    if (row !~ /^(nan\t)*nan$/ && !seen[row]++) print row
+  }' "$folder/facts.tsv" > "$folder/machine.tsv"
+awk -F'\t' 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "command") at = i; next } $at != "nan" && !seen[$at]++ { print $at }' \
+  "$folder/facts.tsv" > "$folder/commands.txt"
+rm "$folder/facts.tsv"
 "$minrnn" crossover --runs="$runs" --format=tsv > "$folder/crossover.tsv" || true
 "$minrnn" verify --claims="$root/results/paper/claims.tsv" --runs="$runs" --tsv > "$folder/claims.tsv" || true
 sed -i "s|$root/||g" "$folder/claims.tsv"
 rm -f "$folder"/*.png
 cp "$results"/figures/*.png "$folder/"
+[ ! -e "$results/figures/data/offline_rl.tsv" ] || cp "$results/figures/data/offline_rl.tsv" "$folder/"
 echo "reference: $(find "$folder" -type f | wc -l) files in $folder"

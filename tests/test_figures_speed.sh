@@ -41,7 +41,8 @@ awk -v OFS='\t' 'BEGIN {
   print "odd", "complete", "mistrusted", "lstm_vendor", "cpu", 2, "f32", "eager", "hot", 8, 64, 64, 1, 999, 999, 999, 1e6, 2e10, 4e11, "nan", "nan", "nan", "nan", "nan"
   for (b = 1; b <= 64; b *= 4) for (t = 128; t <= 2048; t *= 4) for (i = 1; i < n; i += 2)
     print m[i] "-i-" b "-" t, "complete", "trusted", m[i], "cpu", 2, "f32", "infer", "nan", b, "nan", 64, 2, "nan", "nan", "nan", 1e6, "nan", "nan", t, (m[i] == "mamba" ? 2 : 1) * m[i + 1] * t, m[i + 1] * b / 1000, 1e6 / m[i + 1], 4096
-}' > "$tmp/cells.tsv"
+}' > "$tmp/rising"
+{ head -n 1 "$tmp/rising" && tail -n +2 "$tmp/rising" | tac; } > "$tmp/cells.tsv" # in no order of lengths
 awk -v OFS='\t' 'BEGIN {
   print "run", "model", "layers", "seed", "name", "pass", "calls", "ns", "flops_per_s", "bytes_per_s"
   split("forward backward", pass, " ")
@@ -63,6 +64,12 @@ for name in efficiency_64 efficiency_128 inference roofline; do
   tail -n 2 "$RESULTS/figures/$name.svg" | grep -q '</svg>' || fail "$name.svg is cut off"
 done
 grep -q 'GRU (loop)' "$RESULTS/figures/efficiency_64.svg" || fail "the loop is not named"
+
+echo "lines go from left to right"
+for table in efficiency_64 inference_context inference_batch; do
+  awk -F'\t' 'NR > 1 && $1 == "mingru" { n++; if ($2 + 0 <= last) exit 1; last = $2 + 0 } END { exit n < 3 }' "$data/$table.tsv" ||
+    fail "$table.tsv: $(grep '^mingru' "$data/$table.tsv")"
+done
 
 echo "speed-ups are ratios of step times in one setting"
 ratio=$(awk -F'\t' '$1 == "mingru" && $2 == "gru_loop" && $3 == 256 { print $4 }' "$data/efficiency_64_speed.tsv")

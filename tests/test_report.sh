@@ -61,10 +61,12 @@ echo "what is worth keeping goes into a folder of plain tables, and claims from 
 export REFERENCE=$tmp/reference README=$tmp/README.md
 "$root/scripts/reference.sh" "a b" tiny > "$tmp/out" 2>&1 && fail "a folder with a blank in its name"
 "$root/scripts/reference.sh" desk tiny > "$tmp/out" 2>&1 || fail "reference: $(cat "$tmp/out")"
-for kept in summary cells facts claims crossover; do
-  [ "$(wc -l < "$REFERENCE/desk/$kept.tsv")" -ge 2 ] || [ $kept = crossover ] || fail "$kept.tsv is empty"
+for kept in summary cells claims; do
+  [ "$(wc -l < "$REFERENCE/desk/$kept.tsv")" -ge 3 ] || fail "$kept.tsv is empty"
 done
-grep -q "$root" -r "$REFERENCE" --include=*.tsv && fail "paths of this machine are kept"
+[ "$(wc -l < "$REFERENCE/desk/machine.tsv")" = 2 ] || fail "the machine: $(cat "$REFERENCE/desk/machine.tsv")"
+[ "$(wc -l < "$REFERENCE/desk/commands.txt")" = 4 ] || fail "the commands: $(cat "$REFERENCE/desk/commands.txt")"
+grep -q "$root" -r "$REFERENCE" && fail "paths of this machine are kept"
 printf 'before\n<!-- claims: begin -->\nold\n<!-- claims: end -->\nafter\n' > "$README"
 "$root/scripts/readme_claims.sh" --check > "$tmp/out" 2>&1 && fail "an old table is taken for a current one"
 "$root/scripts/readme_claims.sh" > "$tmp/out" 2>&1 || fail "claims: $(cat "$tmp/out")"
