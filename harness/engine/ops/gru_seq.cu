@@ -43,22 +43,23 @@ __global__ void __launch_bounds__(4 * HP) forward_on_chip(const forward f)
   const int64_t H = f.H, b = blockIdx.x;
   const bool on = j < H, reads = on && q < 3;
   const mr_real bias = reads ? f.bias[q * H + j] : (mr_real)0;
-  /* Places in this sequence's arrays are short numbers that go up with t, which saves registers. */
-  const int T = (int)f.T, step = (int)H;
+  const int T = (int)f.T;
+  const uint32_t step = (uint32_t)H * sizeof(mr_real);
+  const uint32_t unit = (uint32_t)j * sizeof(mr_real);
+  uint32_t at_x = (uint32_t)q * step + unit, at_save = at_x;
   const int64_t first = b * f.TH;
   const mr_real *xw = f.xw + first * 3;
   mr_real *save = f.save + first * S, *out = f.h + first;
-  int at_x = q * step + j, at_save = at_x, at = j;
   /* Thread 2 of a unit, which has x of gate n, has the state; that of the others is of no use. */
   mr_real h = on && f.h0 != nullptr ? f.h0[b * H + j] : (mr_real)0;
-  mr_real x = reads ? xw[at_x] : (mr_real)0;
+  mr_real x = reads ? mr_rnn_at(xw, at_x) : (mr_real)0;
   if (q == 2) v[0][j] = h;
   mr_real w[3 * GROUPS][4];
   mr_rnn_load_weights<HP, 3 * GROUPS>(f.packed, w, nullptr);
-  for (int t = 0; t < T; t++, at_save += S * step, at += step) {
-    at_x += 3 * step;
-    const mr_real next = reads && t + 1 < T ? xw[at_x] : (mr_real)0;
-    if (reads && t + MR_RNN_AHEAD < T) mr_rnn_prefetch(xw + at_x + (MR_RNN_AHEAD - 1) * 3 * step);
+  for (int t = 0; t < T; t++, at_x += 3 * step, at_save += S * step) {
+    const mr_real next = reads && t + 1 < T ? mr_rnn_at(xw, at_x + 3 * step) : (mr_real)0;
+    if (reads && t + MR_RNN_AHEAD < T)
+      mr_rnn_prefetch(&mr_rnn_at(xw, at_x + MR_RNN_AHEAD * 3 * step));
     const int turn = t & 1;
     const mr_real with = x + bias;
     mr_real r, z, n, m;
@@ -81,8 +82,8 @@ __global__ void __launch_bounds__(4 * HP) forward_on_chip(const forward f)
     }
     h = n + z * (h - n);
     if (q == 2) v[turn ^ 1][j] = h;
-    if (on && q < S) save[at_save] = q == 0 ? r : q == 1 ? z : q == 2 ? n : m;
-    if (on && q == 2) out[at] = h;
+    if (on && q < S) mr_rnn_at(save, at_save) = q == 0 ? r : q == 1 ? z : q == 2 ? n : m;
+    if (on && q == 2) mr_rnn_at(out, (uint32_t)t * step + unit) = h;
     x = next;
     __syncthreads();
   }
@@ -105,28 +106,32 @@ __global__ void __launch_bounds__(4 * HP) backward_on_chip(const mr_rnn_walk k)
   const int slice = mr_rnn_slice();
   const int64_t H = k.H, b = blockIdx.x;
   const bool on = j < H, writes = on && q < 3;
-  /* Lane q of a unit reads saved value q; lane 0 also h_{t-1}, lane 1 dh. Arrays stand at step t0;
-   * places in them are short numbers that go down with t, which saves registers. */
-  const int n = (int)(k.t1 - k.t0), step = (int)H;
+  /* Lane q of a unit reads saved value q; lane 0 also h_{t-1}, lane 1 dh. Arrays stand at step t0. */
+  const int n = (int)(k.t1 - k.t0);
+  const uint32_t step = (uint32_t)H * sizeof(mr_real), unit = (uint32_t)j * sizeof(mr_real);
   const int64_t first = b * k.TH + k.t0H, dense = b * k.nH;
   const mr_real *save = k.save + first * S, *left = k.left + dense, *dout = k.dh + first;
   mr_real *gate = k.gate + dense * 3, *dxw = k.dxw + (k.dxw != nullptr ? first * 3 : 0);
-  int at_save = ((n - 1) * S + q) * step + j, at_gate = ((n - 1) * 3 + q) * step + j;
-  int at = (n - 1) * step + j;
+  uint32_t at = (uint32_t)(n - 1) * step, at_gate = 3 * at + (uint32_t)q * step + unit;
+  uint32_t at_save = S * at + (uint32_t)q * step + unit;
+  at += unit;
   const bool reads = on && q < S;
   mr_real dh = on && !mr_rnn_first(k) ? (k.state + b * H)[j] : (mr_real)0, bias = 0;
-  mr_real a = reads ? save[at_save] : (mr_real)0;
-  mr_real c = on && q == 0 ? left[at] : on && q == 1 ? dout[at] : (mr_real)0;
+  mr_real a = reads ? mr_rnn_at(save, at_save) : (mr_real)0, c = 0;
+  if (on && q == 0) c = mr_rnn_at(left, at);
+  if (on && q == 1) c = mr_rnn_at(dout, at);
   mr_real w[3 * GATE][4];
   mr_rnn_load_weights<HP, 3 * GATE>(k.packed, w, nullptr);
   for (int i = n - 1; i >= 0; i--, at_gate -= 3 * step) {
     at_save -= S * step, at -= step;
-    const mr_real next_a = reads && i > 0 ? save[at_save] : (mr_real)0;
+    const mr_real next_a = reads && i > 0 ? mr_rnn_at(save, at_save) : (mr_real)0;
     mr_real next_c = 0;
-    if (on && q == 0 && i > 0) next_c = left[at];
-    if (on && q == 1 && i > 0) next_c = dout[at];
-    if (reads && i > MR_RNN_AHEAD) mr_rnn_prefetch(save + at_save - (MR_RNN_AHEAD - 1) * S * step);
-    if (on && q == 1 && i > MR_RNN_AHEAD) mr_rnn_prefetch(dout + at - (MR_RNN_AHEAD - 1) * step);
+    if (on && q == 0 && i > 0) next_c = mr_rnn_at(left, at);
+    if (on && q == 1 && i > 0) next_c = mr_rnn_at(dout, at);
+    if (reads && i > MR_RNN_AHEAD)
+      mr_rnn_prefetch(&mr_rnn_at(save, at_save - (MR_RNN_AHEAD - 1) * S * step));
+    if (on && q == 1 && i > MR_RNN_AHEAD)
+      mr_rnn_prefetch(&mr_rnn_at(dout, at - (MR_RNN_AHEAD - 1) * step));
     const mr_real r = mr_rnn_of(a, 0), z = mr_rnn_of(a, 1);
     const mr_real before = mr_rnn_of(c, 0), d = dh + mr_rnn_of(c, 1);
     mr_real(*v)[PITCH] = reinterpret_cast<mr_real(*)[PITCH]>(shared[i & 1]);
@@ -147,9 +152,11 @@ __global__ void __launch_bounds__(4 * HP) backward_on_chip(const mr_rnn_walk k)
     }
     const mr_real grad = q == 0 ? g.r : q == 1 ? g.z : g.n;
     bias += grad;
-    if (writes) gate[at_gate] = grad;
-    if (writes && k.dxw != nullptr)
-      dxw[at_gate] = mr_plus_at(k.beta_xw, dxw + at_gate, q == 2 ? g.xn : grad);
+    if (writes) mr_rnn_at(gate, at_gate) = grad;
+    if (writes && k.dxw != nullptr) {
+      mr_real &to = mr_rnn_at(dxw, at_gate);
+      to = mr_plus_at(k.beta_xw, &to, q == 2 ? g.xn : grad);
+    }
     __syncthreads();
     mr_rnn_dot<SLICES, GROUPS, 0>(w, nullptr, v[0], slice, acc);
     mr_rnn_dot<SLICES, GROUPS, GATE>(w, nullptr, v[1], slice, acc);

@@ -53,20 +53,22 @@ template <int HP> __global__ void __launch_bounds__(4 * HP) forward_on_chip(cons
   const int j = mr_rnn_unit(), q = mr_rnn_quarter();
   const int64_t H = f.H, b = blockIdx.x;
   const bool on = j < H;
-  /* Places in this sequence's arrays are short numbers that go up with t, which saves registers. */
-  const int T = (int)f.T, step = (int)H;
+  const int T = (int)f.T;
+  const uint32_t step = (uint32_t)H * sizeof(mr_real);
+  const uint32_t unit = (uint32_t)j * sizeof(mr_real);
+  uint32_t gate = (uint32_t)q * step + unit;
   const int64_t first = b * f.TH;
   const mr_real *xw = f.xw + first * 4;
   mr_real *save = f.save + first * 4, *h_out = f.h + first, *c_out = f.c + first;
-  int at_gate = q * step + j;
   mr_real cell = on && f.c0 != nullptr ? f.c0[b * H + j] : (mr_real)0;
-  mr_real x = on ? xw[at_gate] : (mr_real)0;
+  mr_real x = on ? mr_rnn_at(xw, gate) : (mr_real)0;
   if (q == 0) v[0][j] = on && f.h0 != nullptr ? f.h0[b * H + j] : (mr_real)0;
   mr_real w[KEPT][4];
   mr_rnn_load_weights<HP, chip<HP>::ALL>(f.packed, w, parked);
-  for (int t = 0; t < T; t++, at_gate += 4 * step) {
-    const mr_real next = on && t + 1 < T ? xw[at_gate + 4 * step] : (mr_real)0;
-    if (on && t + MR_RNN_AHEAD < T) mr_rnn_prefetch(xw + at_gate + MR_RNN_AHEAD * 4 * step);
+  for (int t = 0; t < T; t++, gate += 4 * step) {
+    const uint32_t at = (uint32_t)t * step + unit;
+    const mr_real next = on && t + 1 < T ? mr_rnn_at(xw, gate + 4 * step) : (mr_real)0;
+    if (on && t + MR_RNN_AHEAD < T) mr_rnn_prefetch(&mr_rnn_at(xw, gate + 4 * MR_RNN_AHEAD * step));
     const int turn = t & 1;
     mr_real acc[4] = {q == 0 ? x : 0, q == 1 ? x : 0, q == 2 ? x : 0, q == 3 ? x : 0};
     mr_rnn_dot<MR_RNN_QUAD, GROUPS, 0>(w, parked, v[turn], q, acc);
@@ -76,9 +78,9 @@ template <int HP> __global__ void __launch_bounds__(4 * HP) forward_on_chip(cons
     cell = fg * cell + i * g;
     const mr_real h = o * mr_tanh1(cell);
     if (q == 0) v[turn ^ 1][j] = h;
-    if (on) save[at_gate] = q == 0 ? i : q == 1 ? fg : q == 2 ? g : o;
-    if (on && q == 0) h_out[t * step + j] = h;
-    if (on && q == 1) c_out[t * step + j] = cell;
+    if (on) mr_rnn_at(save, gate) = q == 0 ? i : q == 1 ? fg : q == 2 ? g : o;
+    if (on && q == 0) mr_rnn_at(h_out, at) = h;
+    if (on && q == 1) mr_rnn_at(c_out, at) = cell;
     x = next;
     __syncthreads();
   }
@@ -101,27 +103,31 @@ template <int HP> __global__ void __launch_bounds__(4 * HP) backward_on_chip(con
   const int64_t H = k.H, b = blockIdx.x;
   const bool on = j < H;
   /* Lane q of a unit reads gate q, and c_t, c_{t-1}, dh or the gradient of output c. Arrays stand at
-   * step t0; places in them are short numbers that go down with t, which saves registers. */
-  const int n = (int)(k.t1 - k.t0), step = (int)H;
+   * step t0. */
+  const int n = (int)(k.t1 - k.t0);
+  const uint32_t step = (uint32_t)H * sizeof(mr_real), unit = (uint32_t)j * sizeof(mr_real);
   const int64_t first = b * k.TH + k.t0H;
   const mr_real *save = k.save + first * 4, *other = q < 2 ? k.c : q == 2 ? k.dh : k.dc;
   mr_real *gate = k.gate + b * k.nH * 4, *dxw = k.dxw + (k.dxw != nullptr ? first * 4 : 0);
-  int at_gate = ((n - 1) * 4 + q) * step + j, at = (n - (q == 1 ? 2 : 1)) * step + j;
+  uint32_t at_gate = (uint32_t)((n - 1) * 4 + q) * step + unit;
+  uint32_t at = (uint32_t)(n - 1) * step + unit;
   const bool reads = on && other != nullptr, initial = q == 1 && k.t0 == 0;
-  if (reads) other += first;
+  if (reads) other += first - (q == 1 ? H : 0);
   const mr_real c0 = on && initial && k.c0 != nullptr ? (k.c0 + b * H)[j] : (mr_real)0;
   mr_real dh = on && !mr_rnn_first(k) ? (k.state + b * H)[j] : (mr_real)0;
   mr_real dc = on && !mr_rnn_first(k) ? (k.more + b * H)[j] : (mr_real)0;
-  mr_real a = on ? save[at_gate] : (mr_real)0, c = c0;
-  if (reads && n > (initial ? 1 : 0)) c = other[at];
+  mr_real a = on ? mr_rnn_at(save, at_gate) : (mr_real)0, c = c0;
+  if (reads && n > (initial ? 1 : 0)) c = mr_rnn_at(other, at);
   mr_real w[KEPT][4];
   mr_rnn_load_weights<HP, chip<HP>::ALL>(k.packed, w, parked);
   for (int i = n - 1; i >= 0; i--, at_gate -= 4 * step) {
     at -= step;
-    const mr_real next_a = on && i > 0 ? save[at_gate - 4 * step] : (mr_real)0;
-    const mr_real next_c = reads && i > (initial ? 1 : 0) ? other[at] : c0;
-    if (on && i > MR_RNN_AHEAD) mr_rnn_prefetch(save + at_gate - MR_RNN_AHEAD * 4 * step);
-    if (reads && i > MR_RNN_AHEAD) mr_rnn_prefetch(other + at - (MR_RNN_AHEAD - 1) * step);
+    const mr_real next_a = on && i > 0 ? mr_rnn_at(save, at_gate - 4 * step) : (mr_real)0;
+    const mr_real next_c = reads && i > (initial ? 1 : 0) ? mr_rnn_at(other, at) : c0;
+    if (on && i > MR_RNN_AHEAD)
+      mr_rnn_prefetch(&mr_rnn_at(save, at_gate - MR_RNN_AHEAD * 4 * step));
+    if (reads && i > MR_RNN_AHEAD)
+      mr_rnn_prefetch(&mr_rnn_at(other, at - (MR_RNN_AHEAD - 1) * step));
     mr_real(*v)[PITCH] = reinterpret_cast<mr_real(*)[PITCH]>(shared[i & 1]);
     const gates_back g =
         step_back(dh + mr_rnn_of(c, 2), dc + mr_rnn_of(c, 3), mr_rnn_of(a, 0), mr_rnn_of(a, 1),
@@ -129,8 +135,11 @@ template <int HP> __global__ void __launch_bounds__(4 * HP) backward_on_chip(con
     const mr_real grad = q == 0 ? g.i : q == 1 ? g.f : q == 2 ? g.g : g.o;
     dc = g.kept;
     v[q][j] = grad;
-    if (on) gate[at_gate] = grad;
-    if (on && k.dxw != nullptr) dxw[at_gate] = mr_plus_at(k.beta_xw, dxw + at_gate, grad);
+    if (on) mr_rnn_at(gate, at_gate) = grad;
+    if (on && k.dxw != nullptr) {
+      mr_real &to = mr_rnn_at(dxw, at_gate);
+      to = mr_plus_at(k.beta_xw, &to, grad);
+    }
     __syncthreads();
     mr_real acc[2] = {0, 0};
     mr_rnn_dot<SLICES, GROUPS, 0>(w, parked, v[0], slice, acc);

@@ -54,7 +54,7 @@ int64_t mr_rnn_panel_reals(const mr_rnn *r)
 int mr_rnn_cuda_padded(int64_t T, int64_t H, int64_t gates, int shared_limit)
 {
   const int padded = H <= 32 ? 32 : H <= 64 ? 64 : H <= 128 ? 128 : 0;
-  if (T * H * 4 >= INT32_MAX) return 0;
+  if ((double)T * (double)H * 4 * sizeof(mr_real) >= UINT32_MAX) return 0;
   if (padded < 128 || gates < 4) return padded;
   /* What of the weights has no room in registers (lstm_seq.cu), and the gates' gradients. */
   return (size_t)shared_limit >= (10 * 2048 + 1088) * sizeof(mr_real) ? padded : 0;

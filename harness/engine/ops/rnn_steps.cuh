@@ -45,6 +45,12 @@ static __device__ __forceinline__ int mr_rnn_slice()
  * step ahead: from the L2 cache that is in time, from memory it would not be. */
 enum { MR_RNN_AHEAD = 5 };
 
+/* What stands `bytes` behind p: places of 32 bits in a sequence's arrays save registers and additions. */
+template <class P> static __device__ __forceinline__ P &mr_rnn_at(P *p, uint32_t bytes)
+{
+  return *(P *)((const char *)p + bytes);
+}
+
 /* Asks for the cache line of p, without waiting and without a register. */
 static __device__ __forceinline__ void mr_rnn_prefetch(const mr_real *p)
 {

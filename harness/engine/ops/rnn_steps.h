@@ -71,7 +71,7 @@ void mr_rnn_add_parts(const mr_rnn *r, const mr_call *c, int blocks, int u, int 
 /* ---- CUDA ------------------------------------------------------------------------------------ */
 
 /* The width, 32, 64 or 128, to which H is padded by the kernels that keep U on chip; 0: a product per
- * step, as for sequences of 2^31 reals. shared_limit: bytes of shared memory of a block. */
+ * step, as for sequences of 4 GB. shared_limit: bytes of shared memory of a block. */
 int mr_rnn_cuda_padded(int64_t T, int64_t H, int64_t gates, int shared_limit);
 /* Steps that backward gathers before it adds them to dU. */
 int64_t mr_rnn_cuda_stretch(int sm_count, int64_t B, int64_t T);

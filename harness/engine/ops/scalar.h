@@ -4,7 +4,7 @@
  * become vector code; compile kernels with -fno-math-errno -fno-trapping-math. In double they are
  * the C library's. NaN gives NaN, overflow gives inf, and results below the normal range may be
  * rounded to denormals or 0. Errors in float, in units of the last place of a normal result
- * (test_scalar.c holds them): exp 1.1, 2^x 1.1, log 2, sigmoid 3, tanh 3, softplus 3, log g 3.
+ * (test_scalar.c holds them): exp, 2^x 1.1, log 2, tanh, softplus, log g, sigmoid 3 (device: 5 + |x|).
  * The polynomials are relative minimax fits on the reduced interval named beside them. */
 #ifndef MR_SCALAR_H
 #define MR_SCALAR_H

@@ -20,7 +20,7 @@
  * places are taken at B 64, D 128. At T 512 a block has 4 tiles forward (8 backward): 3 us each at full
  * bandwidth, and about 3 us once for the launch, the first tile and the last stores, so 75 % of the
  * bandwidth are to be expected there and 90 % for long T. Instructions per element, with V = 4 on
- * compute capability 9.0: scan 25 forward and 53 backward, minGRU 38 and 76, minLSTM 62 and 101; the
+ * compute capability 9.0: scan 24 forward and 48 backward, minGRU 36 and 71, minLSTM 62 and 94; the
  * device issues 83 and 138, 83 and 165, 110 and 220 in the time of the memory.
  *
  * With too few blocks to fill the device T is cut into segments (mr_sweep_split): one launch composes
@@ -142,7 +142,7 @@ static __device__ __forceinline__ void mr_sweep_fetch_run(const mr_sweep_flow<IN
       p += n < Op::GATES ? Op::GATES * row : n == Op::BEFORE ? row - f.H : row;
       if (n == Op::BEFORE && i == start) {
         there = there && f.first != nullptr;
-        p = f.first + l.b * f.H + l.j;
+        if (there) p = f.first + l.b * f.H + l.j;
       }
       if (there) mr_sweep_load<V>(p, v);
 #pragma unroll
