@@ -271,7 +271,7 @@ static void work_off(struct CUevent_st *until)
   queue *q = &stream->queue;
   while (n < q->n && (until == NULL || until->done < until->queued)) do_work(&q->item[n++]);
   q->n -= n;
-  memmove(q->item, q->item + n, (size_t)q->n * sizeof *q->item);
+  if (n > 0) memmove(q->item, q->item + n, (size_t)q->n * sizeof *q->item);
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind how,
