@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bench_impl.h"
+#include "facts.h"
 #include "nets.h"
 
 enum { MOST_CELLS = 32, MOST_WORDS = 32 };
@@ -109,6 +110,18 @@ static void memory_is_planned_counted_and_bounded(void **state)
     assert_true(r->bound_bytes > 0 && r->bound_bytes <= r->planned_bytes);
     assert_true(r->planned_bytes < r->needed_bytes && r->needed_bytes <= r->free_bytes);
     assert_true(llabs(r->device_bytes - r->planned_bytes) <= r->allowance_bytes);
+  }
+}
+
+static void on_a_gpu_all_that_is_asked_for_counts_on_the_cpu_what_is_written(void **state)
+{
+  (void)state;
+  for (int cuda = 0; cuda < 2; cuda++) {
+    const mr_device where = cuda ? MR_CUDA : MR_CPU;
+    assert_false(mr_off_plan(where, 1000, 1100, 100));
+    assert_true(mr_off_plan(where, 1000, 1101, 100));
+    assert_false(mr_off_plan(where, 1000, 900, 100));
+    assert_int_equal(mr_off_plan(where, 1000, 899, 100), cuda);
   }
 }
 
@@ -456,6 +469,7 @@ int main(void)
       cmocka_unit_test_teardown(after_the_times_the_gradient_norm_is_that_of_the_step_op_by_op,
                                 tear_down),
       cmocka_unit_test_teardown(memory_is_planned_counted_and_bounded, tear_down),
+      cmocka_unit_test(on_a_gpu_all_that_is_asked_for_counts_on_the_cpu_what_is_written),
       cmocka_unit_test_teardown(a_noisy_machine_still_gets_five_samples_and_an_end, tear_down),
       cmocka_unit_test_teardown(every_sample_is_in_the_file, tear_down),
       cmocka_unit_test_teardown(the_file_tells_the_cell_its_ops_and_the_measured_rates, tear_down),

@@ -3,8 +3,8 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include "bench_impl.h"
+#include "facts.h"
 #include "mem.h"
 
 /* The device adds up in another order than the host. */
@@ -174,9 +174,10 @@ static mr_status check_shares(mr_subject *s)
   return MR_OK;
 }
 
-static void check_memory(mr_bench_row *r)
+static void check_memory(const mr_subject *s)
 {
-  if (llabs(r->device_bytes - r->planned_bytes) > r->allowance_bytes)
+  mr_bench_row *r = s->row;
+  if (mr_off_plan(s->be->device, r->planned_bytes, r->device_bytes, r->allowance_bytes))
     doubt(r, "the device counts %lld bytes where %lld were planned", (long long)r->device_bytes,
           (long long)r->planned_bytes);
 }
@@ -206,7 +207,7 @@ mr_status mr_subject_after(mr_subject *s)
   MR_CHECK(check_norm(s));
   MR_CHECK(check_scaling(s));
   MR_CHECK(check_shares(s));
-  check_memory(s->row);
+  check_memory(s);
   check_clocks(s);
   tell_mode(s);
   return MR_OK;

@@ -31,13 +31,18 @@ int64_t mr_allowance_bytes(mr_device where, int64_t planned, int32_t nodes)
   return planned / 10 + fixed + (int64_t)nodes * per_node;
 }
 
-mr_status mr_log_device_within(mr_log *l, int64_t planned, int64_t device, int64_t allowance)
+bool mr_off_plan(mr_device where, int64_t planned, int64_t device, int64_t allowance)
+{
+  return device - planned > allowance || (where != MR_CPU && planned - device > allowance);
+}
+
+mr_status mr_log_device_within(mr_log *l, mr_device where, int64_t planned, int64_t device,
+                               int64_t allowance)
 {
   char reason[160];
-  const int64_t off = device > planned ? device - planned : planned - device;
   MR_CHECK(mr_log_int(l, "memory", "device_bytes", device));
   MR_CHECK(mr_log_int(l, "memory", "allowance_bytes", allowance));
-  if (off <= allowance) return MR_OK;
+  if (!mr_off_plan(where, planned, device, allowance)) return MR_OK;
   snprintf(reason, sizeof reason, "the device counts %lld bytes where %lld were planned",
            (long long)device, (long long)planned);
   MR_CHECK(mr_log_text(l, "/", "trust", "mistrusted"));

@@ -12,9 +12,12 @@ MR_MUST mr_status mr_log_plan(mr_log *l, const mr_plan_report *p, int64_t moment
  * a network is unrolled. On CUDA 256 MiB, for the code of kernels is loaded when they first run, and
  * 8 KiB per node of a captured step. */
 int64_t mr_allowance_bytes(mr_device where, int64_t planned, int32_t nodes);
-/* device_bytes and allowance_bytes in /memory, and doubt where they are further apart: the run is
+/* Is the device's count further from the plan than allowed? On the CPU only more is: pages are counted
+ * once they are written, and libraries ask for work space that they may not use. */
+bool mr_off_plan(mr_device where, int64_t planned, int64_t device, int64_t allowance);
+/* device_bytes and allowance_bytes in /memory, and doubt where the count is off the plan: the run is
  * then "mistrusted". */
-MR_MUST mr_status mr_log_device_within(mr_log *l, int64_t planned, int64_t device,
+MR_MUST mr_status mr_log_device_within(mr_log *l, mr_device where, int64_t planned, int64_t device,
                                        int64_t allowance);
 /* /plan/variants: which kernel ops got that have several, as "gru_seq: weights on chip; ...". */
 MR_MUST mr_status mr_log_variants(mr_log *l, const mr_tape *t, int32_t nodes);

@@ -64,7 +64,7 @@ static mr_status log_result(mr_log *l, const mr_speaker *s)
   MR_CHECK(mr_log_num(l, "result", "prefill_tokens_per_s",
                       B * (double)s->context / (r->prefill.median * 1e-9)));
   MR_CHECK(mr_log_num(l, "result", "tokens_per_s", B / (r->token.median * 1e-9)));
-  MR_CHECK(mr_log_device_within(l, r->planned_bytes, r->device_bytes,
+  MR_CHECK(mr_log_device_within(l, s->be->device, r->planned_bytes, r->device_bytes,
                                 mr_allowance_bytes(s->be->device, r->planned_bytes, 0)));
   return mr_log_int(l, "memory", "rss_peak_bytes", mr_rss_peak());
 }

@@ -171,7 +171,7 @@ static mr_status log_number(void *ctx, const char *name, double value)
 static mr_status log_memory(const mr_training *t)
 {
   const int64_t planned = mr_planned_bytes(&t->plan, mr_optim_bytes(t->optim));
-  MR_CHECK(mr_log_device_within(t->log, planned, t->bytes_after - t->bytes_before,
+  MR_CHECK(mr_log_device_within(t->log, t->be->device, planned, t->bytes_after - t->bytes_before,
                                 mr_allowance_bytes(t->be->device, planned, t->plan.nodes)));
   MR_CHECK(mr_log_int(t->log, "memory", "rss_peak_bytes", mr_rss_peak()));
   return mr_log_int(t->log, "memory", "step_allocations", t->step_allocs);
