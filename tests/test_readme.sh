@@ -38,6 +38,9 @@ commands_of() # README WORD
 echo "the README's table of options is the program's"
 MINRNN=$minrnn "$root/scripts/readme_options.sh" --check || fail "run scripts/readme_options.sh"
 
+echo "the README's table of claims is that of the reference results"
+"$root/scripts/readme_claims.sh" --check || fail "run scripts/readme_claims.sh"
+
 echo "links in the READMEs lead somewhere"
 for page in README.md harness/README.md models/README.md baselines/README.md tasks/README.md results/README.md; do
   while read -r link; do
