@@ -180,7 +180,7 @@ static mr_status log_times(mr_log *log, mr_subject *s)
   MR_CHECK(log_result(log, s));
   MR_CHECK(log_ops(log, s));
   MR_CHECK(mr_log_nodes(log, s->tape, s->plan.nodes));
-  MR_CHECK(mr_log_device_within(log, s->be->device, r->planned_bytes, r->device_bytes,
+  MR_CHECK(mr_log_device_within(log, s->b->device, r->planned_bytes, r->device_bytes,
                                 r->allowance_bytes));
   MR_CHECK(mr_log_int(log, "memory", "rss_peak_bytes", mr_rss_peak()));
   if (!r->mistrusted) return MR_OK;
