@@ -38,44 +38,67 @@ static void each_model(const char *method, model_fn fn, void *ctx)
 
 /* ---- Reason ---------------------------------------------------------------------------------- */
 
-/* The value that a condition list gives to the key, if it is one. */
-static bool value_in(const char *list, const char *wanted, char *buf, size_t n)
-{
-  char entry[MR_ENTRY];
-  const char *key, *value;
-  for (int i = 0; mr_list_entry(list, ' ', i, entry, sizeof entry); i++) {
-    mr_cut_entry(entry, &key, &value);
-    if (strcmp(key, wanted) != 0) continue;
-    (void)snprintf(buf, n, "%s", value);
-    return true;
-  }
-  return false;
-}
-
 typedef struct missing {
-  const mr_runset *set;
+  const mr_keys *k;
   const mr_claim *c;
   text reason, told;
   bool impossible; /* this program has not got the model */
 } missing;
 
-/* A run of the model that would have served, had it come to a good end; NULL: none. */
-static const mr_run *ended_badly(const missing *m, const char *model)
+/* A run of the model that serves the claim and came to a good end, or to a bad one; NULL: none. */
+static const mr_run *run_of(const missing *m, const mr_claim *c, const char *model, bool good)
 {
-  for (int i = 0; i < m->set->n; i++)
-    if (mr_run_is_of(&m->set->run[i], model) && mr_run_serves(&m->set->run[i], m->c) &&
-        !mr_run_counts(&m->set->run[i]))
-      return &m->set->run[i];
+  const mr_runset *s = m->k->set;
+  for (int i = 0; i < s->n; i++)
+    if (mr_run_is_of(&s->run[i], model) && mr_run_serves(&s->run[i], c) &&
+        mr_run_counts(&s->run[i]) == good)
+      return &s->run[i];
   return NULL;
 }
 
-static bool was_run(const missing *m, const char *model)
+/* "skipped: needs 99 bytes" */
+static void put_bad_end(text *t, const mr_run *r)
 {
-  for (int i = 0; i < m->set->n; i++)
-    if (mr_run_is_of(&m->set->run[i], model) && mr_run_serves(&m->set->run[i], m->c) &&
-        mr_run_counts(&m->set->run[i]))
-      return true;
-  return false;
+  const char *status = mr_run_fact(r, "status"), *why = mr_run_fact(r, "reason");
+  const bool complete = status != NULL && strcmp(status, "complete") == 0;
+  put(t, "", complete || status == NULL ? "mistrusted" : status);
+  put(t, ": ", why != NULL && *why != '\0' ? why : "no reason given");
+}
+
+/* What a part of an average has of the conditions with alternatives: "hopper medium", or as settings
+ * "--offline_rl.env=hopper --offline_rl.data=medium". */
+static void put_part(text *t, const mr_claim *whole, const mr_claim *part, bool settings)
+{
+  char entry[MR_ENTRY], value[MR_ENTRY];
+  const char *key, *alternatives, *before = "";
+  for (int i = 0; mr_list_entry(whole->match, ' ', i, entry, sizeof entry); i++) {
+    mr_cut_entry(entry, &key, &alternatives);
+    if (strchr(alternatives, '|') == NULL || !mr_condition(part->match, key, value, sizeof value))
+      continue;
+    put(t, before, settings ? "--" : "");
+    if (settings) put(t, key, "=");
+    put(t, value, "");
+    before = " ";
+  }
+}
+
+/* The parts of an average that are missing: "mingru was not run on hopper medium, walker2d medium". */
+static void explain_parts(missing *m, const char *model)
+{
+  char match[MR_KEY];
+  mr_claim part;
+  const char *before = " was not run on ";
+  for (int i = 0; mr_claim_part(m->k->claims, m->c, i, &part, match, sizeof match); i++) {
+    if (run_of(m, &part, model, true) != NULL) continue;
+    const mr_run *bad = run_of(m, &part, model, false);
+    put(&m->reason, *before == ',' ? "" : model, before);
+    put_part(&m->reason, m->c, &part, false);
+    before = ", ";
+    if (bad == NULL) continue;
+    put(&m->reason, " (", "");
+    put_bad_end(&m->reason, bad);
+    put(&m->reason, "", ")");
+  }
 }
 
 static void explain_model(void *ctx, const char *model)
@@ -90,17 +113,15 @@ static void explain_model(void *ctx, const char *model)
     m->impossible = true;
     return;
   }
-  if (was_run(m, model)) return;
-  const mr_run *bad = ended_badly(m, model);
-  put(&m->reason, between, model);
-  if (bad == NULL) {
-    put(&m->reason, "", " was not run");
+  if (m->c->quantity->average) {
+    explain_parts(m, model);
     return;
   }
-  const char *status = mr_run_fact(bad, "status"), *why = mr_run_fact(bad, "reason");
-  const bool complete = status != NULL && strcmp(status, "complete") == 0;
-  put(&m->reason, " ", complete || status == NULL ? "mistrusted" : status);
-  put(&m->reason, ": ", why != NULL && *why != '\0' ? why : "no reason given");
+  if (run_of(m, m->c, model, true) != NULL) return;
+  const mr_run *bad = run_of(m, m->c, model, false);
+  put(&m->reason, between, model);
+  put(&m->reason, " ", bad == NULL ? "was not run" : "");
+  if (bad != NULL) put_bad_end(&m->reason, bad);
 }
 
 /* ---- Command --------------------------------------------------------------------------------- */
@@ -129,7 +150,7 @@ static void put_new_settings(text *t, const char *list, const char *before, bool
   char entry[MR_ENTRY], key[MR_ENTRY], unused[MR_ENTRY];
   for (int i = 0; mr_list_entry(list, ' ', i, entry, sizeof entry); i++) {
     (void)snprintf(key, sizeof key, "%.*s", (int)strcspn(entry, "="), entry);
-    if (!value_in(before, key, unused, sizeof unused)) put_settings(t, entry, lists_too);
+    if (!mr_condition(before, key, unused, sizeof unused)) put_settings(t, entry, lists_too);
   }
 }
 
@@ -155,14 +176,37 @@ static void put_command(mr_finding *f)
   if (!trains) put(&t, " ", "--out=results/runs/claims");
 }
 
-void mr_explain(const mr_runset *s, mr_finding *f)
+/* The parts of an average that are missing, one after the other; $set goes through what each has of its
+ * own. */
+static void put_loop(const missing *m, mr_finding *f)
+{
+  const mr_claim *c = f->claim;
+  char match[MR_KEY];
+  text t = {f->command, 0, sizeof f->command};
+  mr_claim part;
+  const size_t shared = strlen(c->experiment);
+  put(&t, "for set in", "");
+  for (int i = 0; mr_claim_part(m->k->claims, c, i, &part, match, sizeof match); i++) {
+    if (run_of(m, &part, c->paper, true) != NULL) continue;
+    put(&t, " \"", "");
+    put_part(&t, c, &part, true);
+    /* Behind the settings of all sets. */
+    put(&t, strncmp(part.experiment, c->experiment, shared) == 0 ? part.experiment + shared : "",
+        "\"");
+  }
+  put(&t, "; do build/minrnn train scripts/experiments/", c->experiment);
+  put(&t, " --model=", c->paper);
+  put(&t, " $set; done", "");
+}
+
+void mr_explain(const mr_keys *k, mr_finding *f)
 {
   char task[MR_ENTRY];
   const mr_claim *c = f->claim;
   char told[256] = "";
   missing m = {
-      .set = s, .c = c, .reason = {f->reason, 0, sizeof f->reason}, .told = {told, 0, sizeof told}};
-  if (value_in(c->match, "task", task, sizeof task) && mr_find_task(task) == NULL) {
+      .k = k, .c = c, .reason = {f->reason, 0, sizeof f->reason}, .told = {told, 0, sizeof told}};
+  if (mr_condition(c->match, "task", task, sizeof task) && mr_find_task(task) == NULL) {
     (void)snprintf(f->reason, sizeof f->reason, "this program has no task %s", task);
     return;
   }
@@ -170,5 +214,9 @@ void mr_explain(const mr_runset *s, mr_finding *f)
   if (f->fair.answer == MR_ANSWER_ABSENT && !m.impossible) each_model(c->fair, explain_model, &m);
   if (f->reason[0] == '\0')
     put(&m.reason, "", "the models were run, but not under the same conditions");
-  if (!m.impossible) put_command(f);
+  if (m.impossible) return;
+  if (c->quantity->average)
+    put_loop(&m, f);
+  else
+    put_command(f);
 }
