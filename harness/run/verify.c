@@ -94,14 +94,18 @@ static void keep_better(best *b, const mr_finding *f, merit m)
   b->merit[i] = m;
 }
 
+static bool serves(const mr_run *r, const mr_claim *c)
+{
+  return mr_run_serves(r, c) && mr_run_counts(r);
+}
+
 /* Is run i the first of the runs with its key that could serve? */
 static bool opens_key(const mr_keys *k, const mr_claim *c, int i)
 {
+  if (!serves(&k->set->run[i], c)) return false;
   for (int j = 0; j < i; j++)
-    if (strcmp(k->key[j], k->key[i]) == 0 && mr_run_counts(&k->set->run[j]) &&
-        mr_run_serves(&k->set->run[j], c))
-      return false;
-  return mr_run_counts(&k->set->run[i]) && mr_run_serves(&k->set->run[i], c);
+    if (strcmp(k->key[j], k->key[i]) == 0 && serves(&k->set->run[j], c)) return false;
+  return true;
 }
 
 /* Is where the lowest loss lies unknown, because a run had it at its last step? */
