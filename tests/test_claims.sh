@@ -72,6 +72,8 @@ run crossover --runs=runs --model=mingru --over=gru,transformer --format=tsv
 cell over outcome gru | grep -qE '^(between 4 and 8|at 4 already|not within 4 \.\. 8)' || fail "outcome: $(cat out)"
 run crossover --runs=runs --json
 [ "$code" = 0 ] && [ "$(wc -l < out)" = 29 ] || fail "not all pairs of the usual models: $(wc -l < out)"
+wrong 2 "model is nosuch, which does not exist" crossover --runs=runs --over=gru,nosuch
+wrong 2 "model is nosuch, which does not exist" crossover --runs=runs --model=nosuch
 wrong 1 "holds no timings" crossover --runs=runs/infer
 wrong 1 "cannot be read" crossover --runs=nowhere
 wrong 2 "does not know the argument" crossover runs

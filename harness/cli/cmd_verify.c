@@ -237,7 +237,9 @@ static void print_markdown(const mr_findings *f)
     put_cell(text);
     put_side_cell(&k->paper);
     put_side_cell(&k->fair);
-    put_cell(verdict_of(k));
+    (void)snprintf(text, sizeof text, "%s%s%s", verdict_of(k), *k->reason != '\0' ? ": " : "",
+                   k->reason);
+    put_cell(text);
     put_cell(k->scale);
     put_cell(k->machine);
     printf("|\n");

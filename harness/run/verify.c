@@ -31,8 +31,9 @@ static void machine_of(const mr_run *r, char *machine, size_t n)
   if (device != NULL && strcmp(device, "cuda") == 0)
     (void)snprintf(machine, n, "%s", gpu != NULL ? gpu : "unknown GPU");
   else
-    (void)snprintf(machine, n, "%s, %s threads", cpu != NULL ? cpu : "unknown CPU",
-                   threads != NULL ? threads : "unknown");
+    (void)snprintf(machine, n, "%s, %s thread%s", cpu != NULL ? cpu : "unknown CPU",
+                   threads != NULL ? threads : "unknown",
+                   threads != NULL && strcmp(threads, "1") == 0 ? "" : "s");
 }
 
 /* ---- Rows ------------------------------------------------------------------------------------ */

@@ -151,11 +151,10 @@ bool mr_run_is_of(const mr_run *r, const char *models)
  * conditions name. */
 static bool plain(const mr_run *r, const char *conditions)
 {
-  const char *descriptor = mr_run_fact(r, "descriptor");
   char part[MR_ENTRY], unused[MR_ENTRY];
-  for (int i = 0; descriptor != NULL && mr_list_entry(descriptor, ':', i, part, sizeof part); i++) {
+  for (int i = 0; mr_list_entry(mr_run_settings(r), ':', i, part, sizeof part); i++) {
     char *equals = strchr(part, '=');
-    if (equals == NULL) continue;
+    if (equals == NULL) continue; /* :infer32 */
     *equals = '\0';
     if (!mr_condition(conditions, part, unused, sizeof unused)) return false;
   }
