@@ -177,6 +177,60 @@ static void the_paper_profile_feeds_every_claim_at_the_papers_scale(void **state
   assert_true(fed > 80);
 }
 
+/* Do the configs of two runs differ in nothing but the seed? */
+static bool alike(const mr_run *a, const mr_run *b)
+{
+  for (int i = 0; i < a->n_facts; i++) {
+    const char *name = a->fact[i].name, *other = mr_run_fact(b, name);
+    if (strncmp(name, "config.", 7) != 0 || strcmp(name, "config.seed") == 0) continue;
+    if (other == NULL || strcmp(other, a->fact[i].text) != 0) return false;
+  }
+  return true;
+}
+
+static bool in_profile(const mr_run *r, int n)
+{
+  bool found = false;
+  for (int i = 0; i < n && !found; i++) found = alike(r, &runs.run[i]);
+  return found;
+}
+
+/* Every command of "a && b" makes a run that the first n runs hold. */
+static void check_commands(const char *id, const char *commands, int n)
+{
+  static const char start[] = "build/minrnn train scripts/experiments/";
+  char line[LINE_BYTES];
+  for (const char *at = commands; at != NULL; at = strstr(at, " && ")) {
+    if (*at == ' ') at += 4;
+    assert_int_equal(strncmp(at, start, sizeof start - 1), 0);
+    const char *end = strstr(at, " && ");
+    const int length = end != NULL ? (int)(end - at) : (int)strlen(at);
+    snprintf(line, sizeof line, "%.*s", length - (int)(sizeof start - 1), at + sizeof start - 1);
+    add_line(line);
+    if (!in_profile(&runs.run[runs.n - 1], n)) fail_msg("%s: %s", id, commands);
+  }
+}
+
+static void trainings_that_claims_ask_for_are_those_of_the_paper_profile(void **state)
+{
+  char path[LINE_BYTES];
+  int n_checked = 0;
+  (void)state;
+  source_path(path, sizeof path, "results/paper", "claims.tsv");
+  assert_ok(mr_claims_read(&claims, path));
+  assert_ok(mr_verify(&claims, &runs, &findings)); /* of no runs */
+  add_profile("profile_paper.txt");
+  const int n = runs.n;
+  for (int i = 0; i < findings.n; i++) {
+    const mr_finding *f = &findings.finding[i];
+    const mr_quantity *q = f->claim->quantity;
+    if (f->command[0] == '\0' || strcmp(q->command, "train") != 0 || q->average) continue;
+    check_commands(f->claim->id, f->command, n);
+    n_checked++;
+  }
+  assert_true(n_checked > 50);
+}
+
 static int tear_down(void **state)
 {
   (void)state;
@@ -190,6 +244,8 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_teardown(the_paper_profile_feeds_every_claim_at_the_papers_scale, tear_down),
+      cmocka_unit_test_teardown(trainings_that_claims_ask_for_are_those_of_the_paper_profile,
+                                tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

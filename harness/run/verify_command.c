@@ -132,48 +132,68 @@ static void put_model(void *ctx, const char *model)
   if (!lists(list->at, model)) put(list, list->used > 0 ? "," : "", model);
 }
 
-/* Conditions as settings; what a claim leaves open as a list where the command takes lists. */
-static void put_settings(text *t, const char *list, bool lists_too)
+/* Conditions as settings, alternatives as lists. */
+static void put_settings(text *t, const char *list)
 {
   char entry[MR_ENTRY];
   for (int i = 0; mr_list_entry(list, ' ', i, entry, sizeof entry); i++) {
-    char *bar = strchr(entry, '|');
-    if (bar != NULL && !lists_too) *bar = '\0';
-    for (bar = strchr(entry, '|'); bar != NULL; bar = strchr(bar, '|')) *bar = ',';
+    for (char *bar = strchr(entry, '|'); bar != NULL; bar = strchr(bar, '|')) *bar = ',';
     put(t, " --", entry);
   }
 }
 
 /* The conditions of `list` whose keys no list in front of it has. */
-static void put_new_settings(text *t, const char *list, const char *before, bool lists_too)
+static void put_new_settings(text *t, const char *list, const char *before)
 {
   char entry[MR_ENTRY], key[MR_ENTRY], unused[MR_ENTRY];
   for (int i = 0; mr_list_entry(list, ' ', i, entry, sizeof entry); i++) {
     (void)snprintf(key, sizeof key, "%.*s", (int)strcspn(entry, "="), entry);
-    if (!mr_condition(before, key, unused, sizeof unused)) put_settings(t, entry, lists_too);
+    if (!mr_condition(before, key, unused, sizeof unused)) put_settings(t, entry);
   }
 }
 
-/* Timings take all models and lists at once; a training run has one of each. */
-static void put_command(mr_finding *f)
+/* Timings take all models and lists at once. */
+static void put_timings(mr_finding *f)
 {
   const mr_claim *c = f->claim;
-  const bool trains = strcmp(c->quantity->command, "train") == 0;
   char models[256] = "";
   text list = {models, 0, sizeof models}, t = {f->command, 0, sizeof f->command};
   if (f->paper.answer == MR_ANSWER_ABSENT) each_model(c->paper, put_model, &list);
   if (f->fair.answer == MR_ANSWER_ABSENT) each_model(c->fair, put_model, &list);
   put(&t, "build/minrnn ", c->quantity->command);
-  if (strcmp(c->experiment, "-") != 0)
-    put(&t, trains ? " scripts/experiments/" : " ", c->experiment);
+  if (strcmp(c->experiment, "-") != 0) put(&t, " ", c->experiment);
   put(&t, " --model=", models);
-  put_settings(&t, c->match, !trains);
-  if (!trains) put_new_settings(&t, c->vary, c->match, true);
-  if (!trains) put_settings(&t, c->scale, true);
+  put_settings(&t, c->match);
+  put_new_settings(&t, c->vary, c->match);
+  put_settings(&t, c->scale);
   /* Replayed as a graph unless the paper's method is to be launched op by op. */
   if (f->paper.answer == MR_ANSWER_ABSENT && strstr(c->paper_with, "mode=eager") != NULL)
     put(&t, " --graph=0", f->fair.answer == MR_ANSWER_ABSENT ? ",1" : "");
-  if (!trains) put(&t, " ", "--out=results/runs/claims");
+  put(&t, " ", "--out=results/runs/claims");
+}
+
+typedef struct trainings {
+  const missing *m;
+  text command;
+} trainings;
+
+/* One training of a model that has none, as the claim about this model alone has it. */
+static void put_training(void *ctx, const char *model)
+{
+  trainings *t = ctx;
+  const mr_claim *c = t->m->c, *own = mr_claim_about(t->m->k->claims, c, model, c->match);
+  const char *experiment = own != NULL ? own->experiment : c->experiment;
+  if (run_of(t->m, c, model, true) != NULL) return;
+  put(&t->command, t->command.used > 0 ? " && " : "", "build/minrnn train");
+  if (strcmp(experiment, "-") != 0) put(&t->command, " scripts/experiments/", experiment);
+  put(&t->command, " --model=", model);
+  put_settings(&t->command, c->match);
+}
+
+static void put_trainings(const missing *m, mr_finding *f)
+{
+  trainings t = {m, {f->command, 0, sizeof f->command}};
+  each_model(f->claim->paper, put_training, &t);
 }
 
 /* The parts of an average that are missing, one after the other; $set goes through what each has of its
@@ -217,6 +237,8 @@ void mr_explain(const mr_keys *k, mr_finding *f)
   if (m.impossible) return;
   if (c->quantity->average)
     put_loop(&m, f);
+  else if (strcmp(c->quantity->command, "train") == 0)
+    put_trainings(&m, f);
   else
-    put_command(f);
+    put_timings(f);
 }

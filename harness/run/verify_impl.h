@@ -43,6 +43,9 @@ void mr_method_over(const mr_keys *k, const char *key, const mr_claim *c, const 
 /* The run's distance from the claim's scale: |log(ours / paper)| summed over numbers, and 1 for each
  * word that differs; the differences that `scale` [n] does not hold yet are added to it. */
 double mr_scale_of(const mr_run *r, const mr_claim *c, char *scale, size_t n);
+/* The claim about the same measure of that model alone under these conditions; NULL: none. */
+const mr_claim *mr_claim_about(const mr_claims *all, const mr_claim *c, const char *model,
+                               const char *match);
 /* Part i of a claim that averages: one combination of the alternatives of its `match`, written into
  * match [n]; under the scale and experiment of the claim that is about this part alone, if there is
  * one. False behind the last. */

@@ -62,15 +62,14 @@ static bool combination(const char *match, int i, char *list, size_t n)
   return i == 0;
 }
 
-/* The claim about the same measure of the same model under these conditions alone; NULL: none. */
-static const mr_claim *about(const mr_claims *all, const mr_claim *whole, const char *match)
+const mr_claim *mr_claim_about(const mr_claims *all, const mr_claim *c, const char *model,
+                               const char *match)
 {
   for (int i = 0; i < all->n; i++) {
-    const mr_claim *c = &all->claim[i];
-    if (c->quantity->measure != NULL &&
-        strcmp(c->quantity->measure, whole->quantity->measure) == 0 &&
-        strcmp(c->paper, whole->paper) == 0 && strcmp(c->match, match) == 0)
-      return c;
+    const mr_claim *k = &all->claim[i];
+    if (k->quantity->measure != NULL && strcmp(k->quantity->measure, c->quantity->measure) == 0 &&
+        strcmp(k->paper, model) == 0 && strcmp(k->match, match) == 0)
+      return k;
   }
   return NULL;
 }
@@ -79,7 +78,7 @@ bool mr_claim_part(const mr_claims *all, const mr_claim *whole, int i, mr_claim 
                    size_t n)
 {
   if (!combination(whole->match, i, match, n)) return false;
-  const mr_claim *own = about(all, whole, match);
+  const mr_claim *own = mr_claim_about(all, whole, whole->paper, match);
   *part = *whole;
   part->match = match;
   if (own != NULL) part->scale = own->scale, part->experiment = own->experiment;
