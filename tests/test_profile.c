@@ -126,11 +126,13 @@ static void add_sweep(const char *command, const char *path, int at, int n, char
 static void add_line(char *line)
 {
   char word[MOST_WORDS][WORD_BYTES], path[LINE_BYTES];
-  const char *command = "train", *file = strtok(line, " \n");
+  char *rest = line;
+  const char *command = "train", *file = strsep(&rest, " \n"), *w;
   int n = 0;
-  if (strstr(file, ".cfg") == NULL) command = file, file = strtok(NULL, " \n");
+  if (strstr(file, ".cfg") == NULL) command = file, file = strsep(&rest, " \n");
   source_path(path, sizeof path, "scripts/experiments", file);
-  for (const char *w = strtok(NULL, " \n"); w != NULL; w = strtok(NULL, " \n")) {
+  while ((w = strsep(&rest, " \n")) != NULL) {
+    if (*w == '\0') continue;
     assert_true(n < MOST_WORDS && strlen(w) < WORD_BYTES);
     snprintf(word[n++], WORD_BYTES, "%s", w);
   }

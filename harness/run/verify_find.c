@@ -255,7 +255,7 @@ static mr_measure least(search *s)
 /* Mean over the seeds of the training that run `first` is one of, into *n their number. */
 static mr_measure mean_like(const search *s, int first, int *n)
 {
-  double x[MOST_PARTS], low = 0, high = 0;
+  double x[MOST_PARTS] = {0}, low = 0, high = 0;
   *n = 0;
   for (int i = 0; i < s->k->set->n && *n < MOST_PARTS; i++) {
     if (strcmp(s->k->key[i], s->k->key[first]) != 0 ||
@@ -299,7 +299,7 @@ static mr_measure average(search *s)
   const mr_measure absent = {.there = false};
   char match[MR_KEY];
   mr_claim part;
-  double x[MOST_PARTS];
+  double x[MOST_PARTS] = {0};
   int n = 0;
   while (n < MOST_PARTS && mr_claim_part(s->k->claims, whole, n, &part, match, sizeof match)) {
     s->c = &part;
