@@ -163,6 +163,11 @@ static void timings_with_options_of_the_model_serve_no_claim(void **state)
   put("ours_other", t);
   const mr_finding *f = judge(HEADING SPEED, 0, 1);
   assert_true(near(f->paper.m.mid, 90) && near(f->fair.m.mid, 60));
+  assert_int_equal(judge_no_more(NULL), 0);
+  put("ours_other", t);
+  f = judge(HEADING SPEED, 0, 1);
+  assert_int_equal(f->verdict, MR_NOT_RUN);
+  assert_holds(f->reason, "; mingru was run with further settings only; gru was not run");
 }
 
 static void options_that_the_claim_names_are_no_hindrance(void **state)

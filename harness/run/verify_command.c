@@ -56,6 +56,16 @@ static const mr_run *run_of(const missing *m, const mr_claim *c, const char *mod
   return NULL;
 }
 
+/* Why there is no run that serves and ended at all. */
+static const char *absence(const missing *m, const char *model)
+{
+  const mr_runset *s = m->k->set;
+  for (int i = 0; i < s->n; i++)
+    if (mr_run_is_of(&s->run[i], model) && mr_run_matches(&s->run[i], m->c))
+      return "was run with further settings only";
+  return "was not run";
+}
+
 /* "skipped: needs 99 bytes" */
 static void put_bad_end(text *t, const mr_run *r)
 {
@@ -120,7 +130,7 @@ static void explain_model(void *ctx, const char *model)
   if (run_of(m, m->c, model, true) != NULL) return;
   const mr_run *bad = run_of(m, m->c, model, false);
   put(&m->reason, between, model);
-  put(&m->reason, " ", bad == NULL ? "was not run" : "");
+  put(&m->reason, " ", bad == NULL ? absence(m, model) : "");
   if (bad != NULL) put_bad_end(&m->reason, bad);
 }
 

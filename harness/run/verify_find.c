@@ -161,10 +161,15 @@ static bool plain(const mr_run *r, const char *conditions)
   return true;
 }
 
-bool mr_run_serves(const mr_run *r, const mr_claim *c)
+bool mr_run_matches(const mr_run *r, const mr_claim *c)
 {
   return c->quantity->command != NULL && strcmp(mr_run_kind(r), c->quantity->command) == 0 &&
-         meets(r, c->match) && plain(r, c->match);
+         meets(r, c->match);
+}
+
+bool mr_run_serves(const mr_run *r, const mr_claim *c)
+{
+  return mr_run_matches(r, c) && plain(r, c->match);
 }
 
 /* ---- What they measured ---------------------------------------------------------------------- */

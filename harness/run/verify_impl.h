@@ -24,7 +24,9 @@ typedef struct mr_keys {
 } mr_keys;
 MR_MUST mr_status mr_keys_open(mr_keys *k, const mr_claims *c, const mr_runset *s);
 void mr_keys_close(mr_keys *k);
-/* A run that the claim's conditions let serve, whatever its model. */
+/* A run that meets the claim's conditions, whatever its model. */
+bool mr_run_matches(const mr_run *r, const mr_claim *c);
+/* ... and may serve: no timing with settings beyond them. */
 bool mr_run_serves(const mr_run *r, const mr_claim *c);
 /* One of the models a|b|c. */
 bool mr_run_is_of(const mr_run *r, const char *models);
