@@ -237,7 +237,9 @@ static void print_markdown(const mr_findings *f)
     put_cell(text);
     put_side_cell(&k->paper);
     put_side_cell(&k->fair);
-    put_cell(verdict_of(k));
+    (void)snprintf(text, sizeof text, "%s%s%s", verdict_of(k), *k->reason != '\0' ? ": " : "",
+                   k->reason);
+    put_cell(text);
     put_cell(k->scale);
     put_cell(k->machine);
     printf("|\n");
@@ -296,10 +298,9 @@ static mr_status parse(arguments *a, int argc, char **argv)
   return MR_OK;
 }
 
-/* Keeps the claims whose names begin like one of the ids. */
+/* Skips all claims but those whose names begin like one of the ids. */
 static mr_status choose(const arguments *a, mr_claims *c)
 {
-  int kept = 0;
   for (int k = 0; k < a->n_ids; k++) {
     bool known = false;
     for (int i = 0; i < c->n; i++)
@@ -310,9 +311,8 @@ static mr_status choose(const arguments *a, mr_claims *c)
     bool wanted = a->n_ids == 0;
     for (int k = 0; k < a->n_ids; k++)
       wanted = wanted || strncmp(c->claim[i].id, a->id[k], strlen(a->id[k])) == 0;
-    if (wanted) c->claim[kept++] = c->claim[i];
+    c->claim[i].skipped = !wanted;
   }
-  c->n = kept;
   return MR_OK;
 }
 
