@@ -299,8 +299,9 @@ em { color: #555; }
   table, h3 + table { display: table; font-size: 8px; width: 100%; max-height: none; }
   h3 + table th { position: static; }
   table td:first-child { min-width: 0 !important; }
-  th, td { padding: 0.15rem 0.3rem; }
-  td:first-child, td code { overflow-wrap: anywhere; }
+  th, td { padding: 0.15rem 0.25rem; }
+  h3 + table th, h3 + table td { padding: 0.15rem 0.12rem; }
+  td code { overflow-wrap: anywhere; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; }
   img, tr { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
