@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# report.sh — one page about the runs of a profile: claims, figures, tables, machine, commands, and what is
-# missing. SPDX-License-Identifier: MIT
+# report.sh — one page about the runs of a profile: claims, figures, tables, what is missing, machine, commands,
+# timings. SPDX-License-Identifier: MIT
 #
 #   scripts/report.sh [PROFILE]      without one: the profile whose figures were drawn last
 #
@@ -142,7 +142,7 @@ speed()
   local peers
   for peers in "$results"/runs/peers/*.tsv; do
     [ -e "$peers" ] || continue
-    echo "### Beside PyTorch"
+    echo "### Beside PyTorch, $(basename "$peers" .tsv)"
     echo
     sed -n 's/^# //p' "$peers" | sed 's/$/  /'
     echo
