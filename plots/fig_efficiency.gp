@@ -27,7 +27,7 @@ set multiplot
 set label 1 line_of(data."/efficiency_".width."_setting.txt") at screen 0.02, 0.085 left font ",9" textcolor rgb "#555555" noenhanced
 if (known) set label 2 "Crosses: arXiv 2410.01201, section 4.1 (T), NVIDIA T4, batch 64, PyTorch; times of GRU and LSTM computed from the speed-ups." \
   at screen 0.02, 0.055 left font ",9" textcolor rgb "#555555" noenhanced
-set label 6 "Its method: small ops, over loops over time steps. The paper states neither its widths nor its number of layers nor its precision; width ".line_of(data."/efficiency_widths.txt")." is run here." \
+set label 6 "Its method: small ops, over loops over time steps. The paper states neither its widths nor its number of layers nor its precision; run here: width ".line_of(data."/efficiency_widths.txt")."." \
   at screen 0.02, 0.025 left font ",9" textcolor rgb "#555555" noenhanced
 set label 3 "One training step over the sequence length, width ".width at screen 0.02, 0.962 left font ",14"
 set label 7 "milliseconds" at graph 0.5, 1.05 center font ",10"
@@ -78,7 +78,7 @@ cells(k) = system(sprintf("cut -f%d '%s'", k, data."/efficiency_".width."_memory
 who = "more at ".word(cells(1), 1)
 do for [k=2:words(cells(1))] { who = who."\n".title_of(word(cells(1), k))." / ".title_of(word(cells(2), k)) }
 set label 10 who at graph 0.02, 0.96 left font ",9" noenhanced
-places = "0.565 0.80 1.0"
+places = "0.555 0.81 1.0"
 do for [k=1:3] { set label 10 + k cells(2 + k) at graph real(word(places, k)), 0.96 right font ",9" noenhanced }
 set yrange [0.7 * M_min:M_max * (M_max / M_min) ** 0.5]
 set lmargin at screen 0.725

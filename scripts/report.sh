@@ -36,13 +36,14 @@ trap 'rm -rf "$scratch"' EXIT
 mapfile -d '' files < <(find "$runs" -name '*.h5' -print0 | sort -z)
 [ ${#files[@]} -gt 0 ] || die "no finished run (*.h5) in $runs; make reproduce PROFILE=$profile makes them"
 # The commands that claims name write beside the profiles; what they made is judged with the profile's runs.
-mapfile -d '' others < <({ find "$results/runs" -maxdepth 1 -name '*.h5' -print0; find "$results/runs/claims" -name '*.h5' -print0; } 2> /dev/null | sort -z)
+mapfile -d '' loose < <(find "$results/runs" -maxdepth 1 -name '*.h5' -print0 | sort -z)
+mapfile -d '' asked < <(find "$results/runs/claims" -name '*.h5' -print0 2> /dev/null | sort -z)
 judged=$runs
-if [ ${#others[@]} -gt 0 ]; then
+if [ ${#loose[@]} -gt 0 ] || [ ${#asked[@]} -gt 0 ]; then
   judged=$scratch/judged
   mkdir "$judged"
-  realpath -z "$runs" "${others[@]}" | xargs -0 ln -s -t "$judged"
-  files+=("${others[@]}")
+  realpath -z "$runs" "${loose[@]}" ${asked[0]:+"$results/runs/claims"} | xargs -0 ln -s -t "$judged"
+  files+=("${loose[@]}" "${asked[@]}")
 fi
 # A file that cannot be read is named by minrnn and left out.
 "$minrnn" table facts "${files[@]}" --format=tsv > "$scratch/facts.tsv" || true

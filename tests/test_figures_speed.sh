@@ -90,7 +90,7 @@ grep -qE '^(gru|lstm|mingru|minlstm)	' "$data/efficiency_paper.tsv" && fail "the
 [ "$(grep '^mingru	' "$data/efficiency_64_memory.tsv")" = "$(printf 'mingru\tgru\t+88 %%\t-80 %%\t-67 %%')" ] ||
   fail "memory: $(cat "$data/efficiency_64_memory.tsv")"
 [ "$(cat "$data/efficiency_widths.txt")" = "64 and 128" ] || fail "$(cat "$data/efficiency_widths.txt")"
-grep -q 'states neither its widths .* width 64 and 128 is run here' "$RESULTS/figures/efficiency_64.svg" || fail "the widths are not told"
+grep -q 'states neither its widths .* run here: width 64 and 128\.' "$RESULTS/figures/efficiency_64.svg" || fail "the widths are not told"
 grep -q own_cell "$data/efficiency_64_models.txt" || fail "a model that style.gp does not list is missing"
 grep -q 'Batch 8, width 64, 1 layer, cpu (2 threads), f32, eager, hot' "$data/efficiency_64_setting.txt" || fail "$(cat "$data/efficiency_64_setting.txt")"
 
