@@ -294,9 +294,9 @@ h3 + table { max-height: 40rem; overflow: auto; }
 h3 + table th { position: sticky; top: 0; }
 pre { overflow-x: auto; background: #f6f6f6; padding: 0.8rem; font-size: 0.8rem; }
 em { color: #555; }
-@page { margin: 1.2cm; }
+@page { margin: 1cm; }
 @media print {
-  body { max-width: none; font-size: 11px; }
+  body { max-width: none; padding: 0; font-size: 11px; }
   img { min-width: 0; }
   table, h3 + table { display: table; font-size: 8px; width: 100%; max-height: none; }
   h3 + table th { position: static; }
