@@ -62,13 +62,15 @@ endif
 	@scripts/peers/check_all.py
 
 PEERS ?=
-peers: program ## time the mixers beside PyTorch's, PEERS='--batch=.. --length=..' (python3-torch)
+peers: program ## time the mixers beside PyTorch's, PEERS='--batch=.. --length=..' (python3-torch); into the report
 ifeq ($(SETUP),0)
 	@scripts/setup.sh --peers --check
 else
 	@scripts/setup.sh --peers --check >/dev/null 2>&1 || scripts/setup.sh --peers
 endif
-	@scripts/peers/time_all.py --out=results/runs/peers/$(shell uname -m).tsv $(PEERS)
+	@scripts/peers/time_all.py \
+	  --out=$${RESULTS:-results}/runs/peers/$(shell uname -m)-$(if $(filter %cuda,$(PEERS)),cuda,cpu).tsv $(PEERS)
+	@[ ! -e $${RESULTS:-results}/figures/data/profile.txt ] || scripts/report.sh $(PROFILE)
 
 bundle: deps ## pack program, GPU tests, libraries, experiments and plots into dist/
 	@scripts/bundle.sh $(BUILD)/bundle

@@ -236,6 +236,14 @@ make_tables <<< 'mingru 3 1 failed 0.5'
 if said=$("$root/scripts/figures.sh" made_up 2>&1); then fail "failed runs only, but exit code 0"; fi
 grep -q 'nothing in .* is complete' <<< "$said" || fail "unclear: $said"
 
+echo "no two models share a colour or a point, and no figure uses a model's colour for something else"
+list_of() { sed -n "s/^$1 *= \"\(.*\)\"/\1/p" "$root/plots/style.gp" | tr -s ' ' '\n'; }
+models=$(list_of models | wc -l)
+for list in colours points titles; do
+  [ "$(list_of $list | sort -u | wc -l)" = "$models" ] || fail "$list of $models models: $(list_of $list | paste -sd ' ')"
+done
+grep -nif <(list_of colours) "$root"/plots/fig_*.gp && fail "a figure names the colour of a model"
+
 echo "published numbers are tables of numbers with a certainty"
 for table in "$root"/results/paper/*.tsv; do
   awk -F'\t' '

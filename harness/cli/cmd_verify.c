@@ -217,13 +217,23 @@ static void put_side_cell(const mr_side *s)
 {
   char text[CELL_BYTES], number[NUMBER_BYTES];
   measured(s, number, sizeof number);
-  (void)snprintf(text, sizeof text, "%s<br>%s", number, s->models);
+  (void)snprintf(text, sizeof text, "%s (%s)", number, s->models);
   put_cell(s->answer == MR_ANSWER_UNUSED ? "" : s->m.there ? text : number);
+}
+
+static void put_published_cell(const mr_claim *c)
+{
+  char text[CELL_BYTES], number[NUMBER_BYTES];
+  const char *unit = unit_of(c);
+  published(c, number, sizeof number);
+  (void)snprintf(text, sizeof text, "%s%s%.40s (%s)", number, *unit != '\0' ? " " : "", unit,
+                 c->certainty);
+  put_cell(text);
 }
 
 static void print_markdown(const mr_findings *f)
 {
-  char text[CELL_BYTES], number[NUMBER_BYTES];
+  char text[CELL_BYTES];
   printf("| claim | setting | paper | ours, its method | ours, fair method | verdict | scale | "
          "machine |\n|---|---|---|---|---|---|---|---|\n");
   for (int i = 0; i < f->n; i++) {
@@ -231,10 +241,7 @@ static void print_markdown(const mr_findings *f)
     if (k->verdict == MR_NOT_RUN) continue;
     put_cell(k->claim->claim);
     put_cell(k->setting);
-    published(k->claim, number, sizeof number);
-    (void)snprintf(text, sizeof text, "%s %.40s (%s)", number, unit_of(k->claim),
-                   k->claim->certainty);
-    put_cell(text);
+    put_published_cell(k->claim);
     put_side_cell(&k->paper);
     put_side_cell(&k->fair);
     (void)snprintf(text, sizeof text, "%s%s%s", verdict_of(k), *k->reason != '\0' ? ": " : "",
@@ -249,10 +256,7 @@ static void print_markdown(const mr_findings *f)
     const mr_finding *k = &f->finding[i];
     if (k->verdict != MR_NOT_RUN) continue;
     put_cell(k->claim->claim);
-    published(k->claim, number, sizeof number);
-    (void)snprintf(text, sizeof text, "%s %.40s (%s)", number, unit_of(k->claim),
-                   k->claim->certainty);
-    put_cell(text);
+    put_published_cell(k->claim);
     put_cell(k->reason);
     (void)snprintf(text, sizeof text, k->command[0] != '\0' ? "`%s`" : "%s", k->command);
     put_cell(text);
