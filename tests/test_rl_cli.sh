@@ -70,6 +70,17 @@ if "$minrnn" rl-make hopper medium --out=made --seeds=1 --steps=400 --budget=409
   run 2 "observations has 11 numbers per step, but walker2d has 17" "${train[@]}" \
     --offline_rl.env=walker2d --out=run.h5
   [ ! -e run.h5 ] || { echo "FAILED: bad data left a run file"; failures=$((failures + 1)); }
+
+  echo "scores of the data's own"
+  cp "$file" d4rl/hopper_medium-v2.hdf5
+  cp "$file" d4rl/hopper_expert-v2.hdf5
+  train+=(--offline_rl.episodes=1 --width=8 --batch=2)
+  run 0 "" "${train[@]}" --out=one.h5
+  run 0 "" "${train[@]}" --offline_rl.data=medium-expert --out=both.h5
+  h5dump -a result/test_data_score_best one.h5 > out 2>&1 ||
+    { echo "FAILED: no data_score where the best policy is known"; failures=$((failures + 1)); }
+  h5dump -a result/test_score_best both.h5 > out 2>&1 && ! h5dump -H both.h5 | grep -q data_score ||
+    { echo "FAILED: a data_score where the best policy is not known"; failures=$((failures + 1)); }
 else
   echo "no MuJoCo here: $(cat err)"
 fi
