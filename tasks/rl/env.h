@@ -12,6 +12,7 @@ typedef struct mr_env mr_env; /* defined by each environment for itself */
 typedef struct mr_env_spec {
   const char *name;   /* "hopper"                                                        */
   const char *engine; /* "built in", "MuJoCo 2.2.2"; as long as the environment          */
+  const char *model;  /* mark of a model of the user's, which engine tells too; or NULL  */
   int64_t obs, act;   /* numbers observed and acted per step; actions lie in -1 .. 1     */
   int64_t horizon;    /* most steps of an episode                                        */
   double low, high;   /* returns that score 0 and 100                                    */

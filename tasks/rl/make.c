@@ -49,17 +49,33 @@ static mr_status in_folder(char *path, size_t n, const mr_config *c, const char 
   return MR_OK;
 }
 
+/* "-<mark>" of the model that offline_rl.assets names, "" without. */
+static mr_status mark_of(char *mark, size_t n, const mr_env_def *env, const mr_config *c)
+{
+  mr_env *e = NULL;
+  mr_env_spec spec;
+  mark[0] = '\0';
+  if (mr_option_text(c, MR_RL, "assets")[0] == '\0') return MR_OK;
+  MR_CHECK(env->open(&e, c));
+  env->spec(e, &spec);
+  if (spec.model) (void)snprintf(mark, n, "-%s", spec.model);
+  env->close(e);
+  return MR_OK;
+}
+
 mr_status mr_make_path(char *path, size_t n, const mr_env_def *env, const mr_config *c,
                        const char *level)
 {
-  char name[NAME_BYTES], steps[32] = "";
+  char name[NAME_BYTES], mark[32], steps[32] = "";
+  MR_CHECK(mark_of(mark, sizeof mark, env, c));
   if (strcmp(level, level_name[REPLAY]) != 0)
     (void)snprintf(steps, sizeof steps, "-n%" PRId64, option(c, "data_steps"));
-  (void)snprintf(name, sizeof name, "%s_%s-generated-ppo%" PRId64 "x%" PRId64 "%s.hdf5", env->name,
+  (void)snprintf(name, sizeof name, "%s_%s-generated%s-ppo%" PRId64 "x%" PRId64 "%s.hdf5",
+                 env->name,
                  strcmp(level, level_name[MEDIUM]) == 0   ? "medium"
                  : strcmp(level, level_name[REPLAY]) == 0 ? "medium_replay"
                                                           : "medium_expert",
-                 option(c, "ppo_seeds"), option(c, "ppo_steps"), steps);
+                 mark, option(c, "ppo_seeds"), option(c, "ppo_steps"), steps);
   return in_folder(path, n, c, name);
 }
 

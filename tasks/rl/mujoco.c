@@ -2,6 +2,7 @@
  * D4RL's data are from. SPDX-License-Identifier: MIT */
 #include <dlfcn.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -84,6 +85,8 @@ static const kind walker2d = {.name = "walker2d",
 typedef struct shared {
   mr_mujoco_model model;
   char *source; /* path, or the name of one of ours */
+  /* Of the file at the path, and the engine's name with it. Empty for one of ours. */
+  char mark[17], engine[64];
   int users;
   struct shared *next;
 } shared;
@@ -117,6 +120,22 @@ static mr_status load_engine(const kind *k)
   return MR_OK;
 }
 
+/* Other bytes are another body: their hash (FNV-1a) keeps the data of the two apart. */
+static mr_status mark_model(shared *s, const kind *k)
+{
+  uint64_t hash = UINT64_C(0xcbf29ce484222325);
+  FILE *f = fopen(s->source, "rbe");
+  if (f == NULL) return MR_FAIL(MR_ERR_CONFIG, "%s cannot be read: %s", s->source, strerror(errno));
+  for (int c; (c = fgetc(f)) != EOF;) hash = (hash ^ (uint64_t)c) * UINT64_C(0x100000001b3);
+  const bool bad = ferror(f) != 0;
+  (void)fclose(f); /* only read from */
+  if (bad) return MR_FAIL(MR_ERR_CONFIG, "%s cannot be read", s->source);
+  (void)snprintf(s->mark, sizeof s->mark, "%016" PRIx64, hash);
+  (void)snprintf(s->engine, sizeof s->engine, "%.20s, %.15s.xml %s", engine_name, k->model,
+                 s->mark);
+  return MR_OK;
+}
+
 /* Without a path: our own model. */
 static mr_status load_model(shared **out, const kind *k, const char *path)
 {
@@ -128,6 +147,7 @@ static mr_status load_model(shared **out, const kind *k, const char *path)
     st = MR_FAIL(MR_ERR_CONFIG, "%s is no model for MuJoCo: %s", s->source, engine->complaint());
     goto out;
   }
+  if (path != NULL) MR_TRY(mark_model(s, k));
   const mr_mujoco_model *m = &s->model;
   if (m->nq != k->n || m->nv != k->n || m->nu != k->nu) {
     st = MR_FAIL(MR_ERR_CONFIG,
@@ -241,8 +261,10 @@ out:
 static void spec(const mr_env *e, mr_env_spec *out)
 {
   const kind *k = e->k;
+  const shared *s = e->shared;
   *out = (mr_env_spec){.name = k->name,
-                       .engine = engine_name,
+                       .engine = s->engine[0] != '\0' ? s->engine : engine_name,
+                       .model = s->mark[0] != '\0' ? s->mark : NULL,
                        .obs = 2 * k->n - 1,
                        .act = k->nu,
                        .horizon = HORIZON,
