@@ -8,7 +8,7 @@ minrnn=${MINRNN:-$root/build/minrnn}
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 cd "$tmp" || exit 1
-unset MINRNN_DATA
+unset MINRNN_DATA MINRNN_D4RL
 failures=0
 
 # Runs the program; $1 is the exit code that it must have, $2 must stand in its output.
@@ -52,6 +52,11 @@ run 1 "pendulum medium" rl-info hopper_empty.hdf5 pendulum
 run 1 "is not a file" rl-info "$tmp"
 run 1 "rl-make hopper makes some" rl-info hopper
 
+run 1 "hopper_empty.hdf5 is empty" rl-info hopper --offline_rl.d4rl=.
+MINRNN_D4RL=. run 1 "hopper_empty.hdf5 is empty" rl-info hopper
+MINRNN_D4RL=. run 1 "in nowhere: minrnn rl-make hopper" rl-info hopper --offline_rl.d4rl=d4rl \
+  --offline_rl.cache=nowhere
+
 # A run on such data trains nothing.
 mkdir d4rl
 train=(train --task=offline_rl --offline_rl.env=hopper --offline_rl.d4rl=d4rl --steps=1)
@@ -90,6 +95,7 @@ if "$minrnn" rl-make hopper medium --out=made --seeds=1 --steps=400 --budget=409
   mv kept "$file"
   run 2 "remove the file" "${made[@]}"
   mv "$other" "$file"
+  MINRNN_D4RL=d4rl run 2 "d4rl/hopper_medium-v2.hdf5 is" "${made[@]}" --offline_rl.source=auto
 
   echo "scores of the data's own"
   cp "$file" d4rl/hopper_medium-v2.hdf5

@@ -19,9 +19,9 @@ static int help(void)
       "  ENV     pendulum, tmaze, repeat, halfcheetah, hopper or walker2d: all its data on this\n"
       "          machine\n"
       "  --json  one JSON object per data set\n\n"
-      "Keys are those of minrnn train; offline_rl.cache and offline_rl.d4rl name the folders to\n"
-      "look in. A data set that cannot be read is named on standard error, the others are still\n"
-      "shown, and the exit code is 1.\n");
+      "Keys are those of minrnn train; offline_rl.cache and offline_rl.d4rl (else MINRNN_D4RL)\n"
+      "name the folders to look in. A data set that cannot be read is named on standard error,\n"
+      "the others are still shown, and the exit code is 1.\n");
   return MR_EXIT_DONE;
 }
 

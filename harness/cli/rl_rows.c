@@ -143,7 +143,7 @@ mr_status mr_rl_env_rows(mr_grid *g, const char *env, const mr_config *c)
   if (!def) return MR_FAIL(MR_ERR_ARG, "%s is neither a file nor an environment", env);
   if (def->expert) return scripted_rows(g, def, c);
   MR_CHECK(mr_make_folder(folder, sizeof folder, c));
-  MR_CHECK(file_rows(g, mr_option_text(c, MR_RL, "d4rl"), env, c, &n));
+  MR_CHECK(file_rows(g, mr_data_folder(c), env, c, &n));
   MR_CHECK(file_rows(g, folder, env, c, &n));
   if (n > 0) return MR_OK;
   return MR_FAIL(MR_ERR_IO, "there are no data of %s in %s: minrnn rl-make %s makes some", env,
