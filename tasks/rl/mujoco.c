@@ -103,10 +103,11 @@ static mr_status load_engine(const kind *k)
   if (library == NULL) library = dlopen(MR_MUJOCO_LIBRARY, RTLD_NOW | RTLD_LOCAL);
   const mr_mujoco *found = library != NULL ? dlsym(library, MR_MUJOCO_SYMBOL) : NULL;
   if (found == NULL)
-    return MR_FAIL(MR_ERR_IO,
-                   "%s needs MuJoCo, which cannot be loaded here (%s): scripts/setup.sh installs "
-                   "libmujoco-dev, or MUJOCO_DIR=FOLDER names a copy; then build again",
-                   k->name, dlerror());
+    return MR_FAIL(
+        MR_ERR_IO,
+        "%s needs MuJoCo, which cannot be loaded here (%s): scripts/setup.sh installs "
+        "libmujoco-dev, then make builds again; make MUJOCO_DIR=FOLDER takes another copy",
+        k->name, dlerror());
   if (found->interface != MR_MUJOCO_INTERFACE)
     return MR_FAIL(MR_ERR_IO,
                    "%s needs MuJoCo, but " MR_MUJOCO_LIBRARY
