@@ -20,7 +20,7 @@
 #include "rng.h"
 #include "task.h"
 
-enum { GO, STATE, ACTION, N_PARTS, MAX_TARGETS = 2 };
+enum { GO, STATE, ACTION, N_PARTS, MAX_TARGETS = 2, MOST_GO = 1000000 };
 
 static const char name[] = MR_RL;
 
@@ -86,14 +86,15 @@ static bool is(const mr_config *c, const char *key, const char *word)
   return strcmp(mr_option_text(c, name, key), word) == 0;
 }
 
-/* "3600" or "3600,1800" */
+/* "3600" or "3600,1800", which stay sound numbers where the network reads them */
 static mr_status read_targets(mr_task *k, const char *text)
 {
   const char *p = text;
+  const double most = MOST_GO * k->spec.scale;
   for (; k->n_targets < MAX_TARGETS; k->n_targets++) {
     char *end;
     const double x = strtod(p, &end);
-    if (end == p || !isfinite(x) || (*end != '\0' && *end != ',')) break;
+    if (end == p || !(fabs(x) <= most) || (*end != '\0' && *end != ',')) break;
     k->target[k->n_targets] = x;
     p = *end == ',' ? end + 1 : end;
     if (*end == '\0') {
@@ -101,9 +102,10 @@ static mr_status read_targets(mr_task *k, const char *text)
       return MR_OK;
     }
   }
-  return MR_FAIL(MR_ERR_CONFIG,
-                 "%s.target is \"%.64s\"; allowed: one or two numbers, split by a comma", name,
-                 text);
+  return MR_FAIL(
+      MR_ERR_CONFIG,
+      "%s.target is \"%.64s\"; allowed: one or two numbers from %g to %g, split by a comma", name,
+      text, -most, most);
 }
 
 static mr_status set_targets(mr_task *k, const mr_config *c)

@@ -220,9 +220,12 @@ static void every_defect_is_one_sentence_with_file_and_part(void **state)
       {{.other = "observations", .odd = EMPTY}, "observations has no rows"},
       {{.name = "rewards", .step = 41, .value = NAN}, "rewards has the value nan in step 41"},
       {{.name = "rewards", .step = 3, .value = -INFINITY}, "rewards has the value -inf"},
+      {{.name = "rewards", .step = 3, .value = 3e38},
+       "3e+38 in step 3, allowed are -1e+06 to 1e+06"},
       {{.name = "observations", .step = 9, .value = INFINITY}, "observations has the value inf"},
       {{.doubles = true, .name = "observations", .step = 9, .value = 1e300}, "the value inf"},
-      {{.name = "actions", .step = 5, .value = 7.5}, "actions has the value 7.5 in step 5"},
+      {{.name = "actions", .step = 5, .value = 7.5},
+       "the value 7.5 in step 5, allowed are -1 to 1"},
       {{.bytes = true, .name = "terminals", .step = 8, .value = 3}, "the value 3 in step 8"},
       {{.bytes = true, .name = "timeouts", .step = 8, .value = 2}, "timeouts has the value 2"},
       {{.obs = 5}, "observations has 5 numbers per step, but toy has 3"},
@@ -258,10 +261,16 @@ static void a_file_without_any_end_is_refused(void **state)
 static void what_is_no_hdf5_file_is_refused(void **state)
 {
   mr_dataset d;
+  char fifo[600];
   static const char text[4096] = "\x89HDF\r\n\x1a\n and then nothing of the kind";
   (void)state;
   assert_fails(mr_d4rl_read(&d, "/none.hdf5", &spec), MR_ERR_IO, "cannot open /none.hdf5");
   assert_fails(mr_d4rl_read(&d, folder, &spec), MR_ERR_CONFIG, "is not a file");
+  (void)snprintf(fifo, sizeof fifo, "%s/fifo.hdf5", folder);
+  assert_int_equal(mkfifo(fifo, 0666), 0);
+  (void)alarm(20); /* else it would wait for ever */
+  assert_fails(mr_d4rl_read(&d, fifo, &spec), MR_ERR_CONFIG, "fifo.hdf5 is not a file");
+  (void)alarm(0);
   assert_fails(mr_d4rl_read(&d, mr_test_file("a", "", 0), &spec), MR_ERR_CONFIG, "is empty");
   assert_fails(mr_d4rl_read(&d, mr_test_file("a", text, 5), &spec), MR_ERR_CONFIG, "not an HDF5");
   assert_fails(mr_d4rl_read(&d, mr_test_file("a", text, 4096), &spec), MR_ERR_CONFIG, "damaged");

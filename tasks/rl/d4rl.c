@@ -13,6 +13,7 @@
 
 enum { PATH_BYTES = 1024, RESETS = 32 };
 #define EDGE 1e-3 /* how far an action may be beyond -1 .. 1 */
+#define PAY  1e6  /* most of a reward: no environment's is as large, and 1000 of them fit a float */
 #define NEAR 0.25 /* how far a first observation may be from those of the environment */
 
 static const char *base_name(const char *path)
@@ -24,16 +25,16 @@ static const char *base_name(const char *path)
 /* ---- Values ---------------------------------------------------------------------------------- */
 
 static mr_status check_numbers(const char *path, const char *name, const float *x, int64_t n,
-                               int64_t width, double most)
+                               int64_t width, double most, double edge)
 {
   for (int64_t i = 0; i < n * width; i++) {
     if (!isfinite(x[i]))
       return MR_FAIL(MR_ERR_CONFIG, "%s: %s has the value %g in step %" PRId64, path, name,
                      (double)x[i], i / width);
-    if (fabs((double)x[i]) > most)
+    if (fabs((double)x[i]) > most + edge)
       return MR_FAIL(MR_ERR_CONFIG,
-                     "%s: %s has the value %g in step %" PRId64 ", allowed are -1 to 1", path, name,
-                     (double)x[i], i / width);
+                     "%s: %s has the value %g in step %" PRId64 ", allowed are %g to %g", path,
+                     name, (double)x[i], i / width, -most, most);
   }
   return MR_OK;
 }
@@ -58,9 +59,9 @@ static mr_status check_values(const mr_d4rl_raw *r, const char *path, const mr_e
     return MR_FAIL(MR_ERR_CONFIG,
                    "%s: actions has %" PRId64 " numbers per step, but %s has %" PRId64, path,
                    r->act, spec->name, spec->act);
-  MR_CHECK(check_numbers(path, "observations", r->ob, r->n, r->obs, INFINITY));
-  MR_CHECK(check_numbers(path, "actions", r->ac, r->n, r->act, 1 + EDGE));
-  MR_CHECK(check_numbers(path, "rewards", r->reward, r->n, 1, INFINITY));
+  MR_CHECK(check_numbers(path, "observations", r->ob, r->n, r->obs, INFINITY, 0));
+  MR_CHECK(check_numbers(path, "actions", r->ac, r->n, r->act, 1, EDGE));
+  MR_CHECK(check_numbers(path, "rewards", r->reward, r->n, 1, PAY, 0));
   MR_CHECK(check_flags(path, "terminals", r->terminal, r->n));
   return check_flags(path, "timeouts", r->timeout, r->n);
 }

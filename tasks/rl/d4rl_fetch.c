@@ -48,7 +48,7 @@ static mr_status look_at(const char *path, int64_t *bytes)
   static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1A, '\n'};
   unsigned char b[SUPERBLOCK] = {0};
   struct stat s;
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO would wait for its writer */
   if (fd < 0) {
     const mr_status st = errno == ENOENT || errno == ENOTDIR ? MR_ERR_IO : MR_ERR_CONFIG;
     return MR_FAIL(st, "cannot open %s: %s", path, strerror(errno));
