@@ -175,12 +175,12 @@ out:
   return st;
 }
 
-static mr_status read_checked(mr_dataset *out, const char *path, const mr_env_def *env, mr_env *e)
+mr_status mr_d4rl_read_env(mr_dataset *out, const char *path, const mr_env_def *env, mr_env *e)
 {
   mr_env_spec spec;
   env->spec(e, &spec);
   MR_CHECK(mr_d4rl_read(out, path, &spec));
-  const mr_status st = check_start(out, path, env, e);
+  const mr_status st = e ? check_start(out, path, env, e) : MR_OK;
   if (st != MR_OK) mr_dataset_free(out);
   return st;
 }
@@ -211,9 +211,9 @@ static mr_status read_both(mr_dataset *out, const char *folder, const mr_env_def
   mr_dataset a = {.n = 0}, b = {.n = 0};
   char path[PATH_BYTES];
   MR_TRY(file_of(path, sizeof path, folder, env->name, "medium"));
-  MR_TRY(read_checked(&a, path, env, e));
+  MR_TRY(mr_d4rl_read_env(&a, path, env, e));
   MR_TRY(file_of(path, sizeof path, folder, env->name, "expert"));
-  MR_TRY(read_checked(&b, path, env, e));
+  MR_TRY(mr_d4rl_read_env(&b, path, env, e));
   MR_TRY(join(out, &a, &b));
 out:
   mr_dataset_free(&a);
@@ -232,7 +232,7 @@ mr_status mr_d4rl_open(mr_dataset *out, const mr_env_def *env, const mr_config *
   MR_TRY(file_of(path, sizeof path, folder, env->name, level));
   MR_TRY(file_of(other, sizeof other, folder, env->name, "expert"));
   if (access(path, F_OK) == 0)
-    st = read_checked(out, path, env, e);
+    st = mr_d4rl_read_env(out, path, env, e);
   else if (strcmp(level, "medium-expert") == 0 && access(other, F_OK) == 0)
     st = read_both(out, folder, env, e);
   else

@@ -27,6 +27,7 @@ typedef struct mr_env_def {
    * time. MR_ERR_IO: something it needs is not on this machine, and how to get it. */
   MR_MUST mr_status (*open)(mr_env **out, const mr_config *c);
   void (*close)(mr_env *e); /* NULL is fine */
+  /* e may be NULL where there is no controller: what holds without a simulator; engine is NULL then. */
   void (*spec)(const mr_env *e, mr_env_spec *out);
   /* Starts episode `episode` of `seed`, a pure function of both, and writes what is seen first. */
   void (*reset)(mr_env *e, uint64_t seed, uint64_t episode, double *obs);

@@ -259,13 +259,14 @@ out:
   return st;
 }
 
-static void spec(const mr_env *e, mr_env_spec *out)
+static void describe(const kind *k, const mr_env *e, mr_env_spec *out)
 {
-  const kind *k = e->k;
-  const shared *s = e->shared;
+  const shared *s = e != NULL ? e->shared : NULL;
   *out = (mr_env_spec){.name = k->name,
-                       .engine = s->engine[0] != '\0' ? s->engine : engine_name,
-                       .model = s->mark[0] != '\0' ? s->mark : NULL,
+                       .engine = s == NULL              ? NULL
+                                 : s->engine[0] != '\0' ? s->engine
+                                                        : engine_name,
+                       .model = s != NULL && s->mark[0] != '\0' ? s->mark : NULL,
                        .obs = 2 * k->n - 1,
                        .act = k->nu,
                        .horizon = HORIZON,
@@ -358,13 +359,28 @@ static mr_status open_walker2d(mr_env **out, const mr_config *c)
   return open_env(out, &walker2d, c);
 }
 
+static void spec_halfcheetah(const mr_env *e, mr_env_spec *out)
+{
+  describe(&halfcheetah, e, out);
+}
+
+static void spec_hopper(const mr_env *e, mr_env_spec *out)
+{
+  describe(&hopper, e, out);
+}
+
+static void spec_walker2d(const mr_env *e, mr_env_spec *out)
+{
+  describe(&walker2d, e, out);
+}
+
 #define ENV(kind, what)                                                                            \
   extern const mr_env_def mr_env_##kind;                                                           \
   const mr_env_def mr_env_##kind = {.name = #kind,                                                 \
                                     .summary = what,                                               \
                                     .open = open_##kind,                                           \
                                     .close = close_env,                                            \
-                                    .spec = spec,                                                  \
+                                    .spec = spec_##kind,                                           \
                                     .reset = reset,                                                \
                                     .step = step,                                                  \
                                     .state = state};
