@@ -39,13 +39,13 @@ static mr_status check_numbers(const char *path, const char *name, const float *
   return MR_OK;
 }
 
-static mr_status check_flags(const char *path, const char *name, const int8_t *x, int64_t n)
+static mr_status check_flags(const char *path, const char *name, const int64_t *x, int64_t n)
 {
   for (int64_t i = 0; x && i < n; i++)
     if (x[i] != 0 && x[i] != 1)
       return MR_FAIL(MR_ERR_CONFIG,
-                     "%s: %s has the value %d in step %" PRId64 ", allowed are 0 and 1", path, name,
-                     x[i], i);
+                     "%s: %s has the value %" PRId64 " in step %" PRId64 ", allowed are 0 and 1",
+                     path, name, x[i], i);
   return MR_OK;
 }
 
