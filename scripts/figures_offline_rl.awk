@@ -152,7 +152,8 @@ function write_captions(   k, i, list, least, most, any) {
     one_of(place_text, "several devices") ". " acting() > (out "/offline_rl_setting.txt")
   for (k in seen) { split(k, part_of, SUBSEP); if (part_of[3] && part_of[1] !~ /pendulum|tmaze|repeat/) any = 1 }
   print (any ? "* Data generated here by PPO, not D4RL's. " : "") "Small environments: by a controller." \
-    (highest != "" ? " Diamonds: published, on D4RL's data (" certainties() ")." : "") \
+    > (out "/offline_rl_origin.txt")
+  print (highest != "" ? "Diamonds: published, on D4RL's data (" certainties() ")." : "") \
     > (out "/offline_rl_published.txt")
 }
 

@@ -202,7 +202,7 @@ grep -q "(recalled: M; Decision Mamba on Hopper medium: V)" "$RESULTS/figures/da
 [ "$(play best hopper D4RL mingru)" = 70 ] || fail "D4RL's data are kept apart from ours"
 [ -z "$(play best hopper generated mlp)" ] || fail "a failed run is drawn"
 [ "$(play data_mean hopper generated mingru)" = 50 ] || fail "score of the data"
-grep -q '\* Data generated here' "$RESULTS/figures/data/offline_rl_published.txt" || fail "the caption hides what was generated"
+grep -q '\* Data generated here' "$RESULTS/figures/data/offline_rl_origin.txt" || fail "the caption hides what was generated"
 [ "$(play best repeat generated mingru | paste -sd ' ')" = "10 60" ] || fail "layers of repetition are kept apart"
 grep -q 'Repeat, 1 layer	' "$RESULTS/figures/data/offline_rl_sets.tsv" || fail "layers of repetition are not told"
 grep -q 'State carried along in T-maze, Repeat; otherwise' "$RESULTS/figures/data/offline_rl_setting.txt" ||
