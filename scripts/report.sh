@@ -163,7 +163,8 @@ tasks()
   figure offline_rl "Offline reinforcement learning: scores by data set"
   if [ -s "$data/offline_rl.tsv" ]; then
     table "$data/offline_rl.tsv" "env=environment" "layers=layers" "data=data" "origin=data are" "data_mean=score of the data" \
-      "model=model" "seeds=seeds" "best=score, best" "best_deviation=deviation" "last=score, last" "return_best=return, best" "published=published (D4RL data, recalled)" "published_deviation=deviation"
+      "model=model" "seeds=seeds" "target=target" "best=score, best" "best_deviation=deviation" "last=score, last" "return_best=return, best" "data_best=score, the data's best policy 100" \
+      "target_2=second target" "best_2=score, best" "return_2_best=return, best" "published=published (D4RL data)" "published_deviation=deviation" "certainty=certainty"
   fi
   if [ -s "$data/summary.tsv" ]; then
     echo "### Runs"
