@@ -31,4 +31,5 @@ MR_MODEL(gru_vendor) = {.name = "gru_vendor",
                         .opts = opts,
                         .n_opts = 1,
                         .mixer = mixer,
-                        .state = mr_state_h};
+                        .state = mr_state_h,
+                        .twin = "gru"};

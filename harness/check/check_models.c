@@ -102,12 +102,12 @@ out:
 /* ==== One device against another ============================================================= */
 
 /* Loss of one training batch, then its gradients. */
-static mr_status gradients(net *n, double *loss, mr_real **grads, int64_t *count)
+static mr_status gradients(net *n, bool dropout, double *loss, mr_real **grads, int64_t *count)
 {
   mr_view view;
   mr_real x;
   MR_CHECK(mr_feed_next(n->feed, MR_TRAIN, 0));
-  MR_CHECK(mr_tape_tick(n->tape, 3, true));
+  MR_CHECK(mr_tape_tick(n->tape, 3, dropout));
   MR_CHECK(mr_tape_forward(n->tape));
   MR_CHECK(mr_tape_view(n->tape, n->n.loss, &view));
   MR_CHECK(n->be->api->download(n->be, &x, view.data, sizeof x));
@@ -128,6 +128,22 @@ static void judge(mr_check_result *r, const char *what, int64_t at, double got, 
                  (long long)at, got, want, allowed);
 }
 
+/* Do both have the same parameters, one by one? */
+static mr_status match(const net *a, const net *b)
+{
+  const mr_slot *s, *other;
+  int n, n_other;
+  MR_CHECK(mr_tape_slots(a->tape, &s, &n));
+  MR_CHECK(mr_tape_slots(b->tape, &other, &n_other));
+  bool same = n == n_other;
+  for (int i = 0; same && i < n; i++)
+    same = strcmp(s[i].name, other[i].name) == 0 &&
+           mr_shape_eq(&s[i].value.shape, &other[i].value.shape);
+  if (same) return MR_OK;
+  return MR_FAIL(MR_ERR_INTERNAL, "%s and its twin %s have different parameters", a->c.model,
+                 b->c.model);
+}
+
 static mr_status compare(const net *n, const mr_real *got, const mr_real *want, mr_check_result *r)
 {
   const mr_slot *s;
@@ -144,18 +160,22 @@ static mr_status compare(const net *n, const mr_real *got, const mr_real *want, 
   return MR_OK;
 }
 
+/* words and other_words: the model on be, and it or its twin on the other device. What is dropped
+ * depends on a network's ops, so twins, who have others, drop nothing. */
 static mr_status check_parity(mr_backend *be, mr_backend *other, const char *words,
-                              mr_check_result *r)
+                              const char *other_words, mr_check_result *r)
 {
   mr_status st = MR_OK;
   net a = {.be = be}, b = {.be = other};
   mr_real *got = NULL, *want = NULL;
+  const bool dropout = strcmp(words, other_words) == 0;
   double loss = 0, other_loss = 0;
   int64_t n;
   MR_TRY(open_net(&a, be, words));
-  MR_TRY(open_net(&b, other, words));
-  MR_TRY(gradients(&a, &loss, &got, &n));
-  MR_TRY(gradients(&b, &other_loss, &want, &n));
+  MR_TRY(open_net(&b, other, other_words));
+  MR_TRY(match(&a, &b));
+  MR_TRY(gradients(&a, dropout, &loss, &got, &n));
+  MR_TRY(gradients(&b, dropout, &other_loss, &want, &n));
   judge(r, "loss", 0, loss, other_loss, TOLERANCE * fabs(other_loss));
   MR_TRY(compare(&a, got, want, r));
 out:
@@ -237,15 +257,16 @@ typedef struct session {
 } session;
 
 /* One model with one setting; `setting` is what its name shows. */
-static mr_status check_one(const session *s, const char *model, const char *setting,
+static mr_status check_one(const session *s, const mr_model_def *m, const char *setting,
                            const char *words)
 {
-  char name[160], all[MAX_TEXT];
+  char name[160], all[MAX_TEXT], twin[MAX_TEXT];
   mr_check_result r = {true, 0, "exact"};
-  (void)snprintf(name, sizeof name, "model:%s%s%s", model, *setting ? ":" : "", setting);
+  (void)snprintf(name, sizeof name, "model:%s%s%s", m->name, *setting ? ":" : "", setting);
   if (s->name && strncmp(name, s->name, strlen(s->name)) != 0) return MR_OK;
-  (void)snprintf(all, sizeof all, "--model=%s %s", model, words);
-  mr_status st = check_parity(s->be, s->other, all, &r);
+  (void)snprintf(all, sizeof all, "--model=%s %s", m->name, words);
+  (void)snprintf(twin, sizeof twin, "--model=%s %s", m->twin ? m->twin : m->name, words);
+  mr_status st = check_parity(s->be, s->other, all, twin, &r);
   if (st == MR_OK && r.ok) st = check_repeat(s->be, all, &r);
   if (st == MR_ERR_UNSUPPORTED) {
     s->n->skipped++;
@@ -268,7 +289,7 @@ static mr_status check_option(const session *s, const mr_model_def *m, const mr_
     if (strcmp(w, o->dflt) == 0) continue;
     (void)snprintf(setting, sizeof setting, "%s=%s", o->key, w);
     (void)snprintf(words, sizeof words, "--%s.%s=%s", m->name, o->key, w);
-    MR_CHECK(check_one(s, m->name, setting, words));
+    MR_CHECK(check_one(s, m, setting, words));
   }
   return MR_OK;
 }
@@ -279,8 +300,8 @@ mr_status mr_check_models(const char *name, mr_backend *be, mr_backend *other, F
   const session s = {name, be, other, out, n};
   for (int i = 0; i < mr_n_models; i++) {
     const mr_model_def *m = mr_models[i];
-    MR_CHECK(check_one(&s, m->name, "", ""));
-    MR_CHECK(check_one(&s, m->name, "scaffold",
+    MR_CHECK(check_one(&s, m, "", ""));
+    MR_CHECK(check_one(&s, m, "scaffold",
                        "--conv=4 --mlp=geglu --norm=layernorm --dropout=0.2 --h0=zero"));
     for (int k = 0; k < m->n_opts; k++) MR_CHECK(check_option(&s, m, &m->opts[k]));
   }
