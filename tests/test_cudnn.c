@@ -124,41 +124,51 @@ static void every_algorithm_can_be_forced(void **state)
 }
 
 /* The variant that the plan names, "" when the network cannot be planned. */
-static void planned_algo(const char *words, char *out, size_t bytes)
+static void planned_algo(const char *model, const char *words, char *out, size_t bytes)
 {
   mr_backend *cuda = NULL;
   net n;
   *out = '\0';
   assert_ok(mr_backend_open(&cuda, MR_CUDA, 1));
-  if (net_plan(&n, cuda, "gru_vendor", words) == MR_OK)
+  if (net_plan(&n, cuda, model, words) == MR_OK)
     for (int32_t i = 0; i < n.plan.nodes; i++) {
       mr_node_info info;
       assert_ok(mr_tape_node(n.tape, i, &info));
-      if (strcmp(info.op, "gru_vendor") == 0) net_words(out, bytes, "%s", info.variant);
+      if (strcmp(info.op, model) == 0) net_words(out, bytes, "%s", info.variant);
     }
   net_close(&n);
   mr_backend_close(cuda);
 }
 
+#define LIBRARY ", cuDNN 9.1.0, CUBLAS_WORKSPACE_CONFIG=:4096:2"
+
 /* The stand-in computes up to 16 hidden units with its small kernels and up to 24 with persistent ones. */
 static void the_algorithm_taken_is_the_first_that_works_and_is_told(void **state)
 {
-  char algo[64];
+  static const struct {
+    const char *model, *words, *algo;
+  } expected[] = {
+      {"gru_vendor", "--width=16 --expansion=1", "persist_static_small_h" LIBRARY},
+      {"gru_vendor", "--width=20 --expansion=1", "persist_dynamic" LIBRARY},
+      {"gru_vendor", "--width=20 --expansion=1 --gru_vendor.algo=persist_static",
+       "persist_static" LIBRARY},
+      {"gru_vendor", "--width=30 --expansion=1", "standard" LIBRARY},
+      {"lstm_vendor", "--width=20 --expansion=1", "persist_static" LIBRARY},
+  };
+  char algo[160];
   (void)state;
-  planned_algo("--width=16 --expansion=1", algo, sizeof algo);
-  assert_string_equal(algo, "persist_static_small_h");
-  planned_algo("--width=20 --expansion=1", algo, sizeof algo);
-  assert_string_equal(algo, "persist_static");
-  planned_algo("--width=30 --expansion=1", algo, sizeof algo);
-  assert_string_equal(algo, "standard");
+  for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+    planned_algo(expected[i].model, expected[i].words, algo, sizeof algo);
+    assert_string_equal(algo, expected[i].algo);
+  }
 }
 
 static void an_algorithm_that_cannot_do_it_is_refused(void **state)
 {
   char algo[64];
   (void)state;
-  planned_algo("--width=30 --expansion=1 --gru_vendor.algo=persist_static_small_h", algo,
-               sizeof algo);
+  planned_algo("gru_vendor", "--width=30 --expansion=1 --gru_vendor.algo=persist_static_small_h",
+               algo, sizeof algo);
   assert_string_equal(algo, "");
   assert_holds(mr_error_message(), "cuDNN cannot describe a recurrent layer");
 }
