@@ -1,9 +1,13 @@
 /* test_cudnn.c — the vendor layers on CUDA against our own on the CPU, with a stand-in for cuDNN that
  * computes on the host (fake/cudnn.c). SPDX-License-Identifier: MIT */
 /* labels: unit; real: both; device: host */
+#include <dlfcn.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "bench_impl.h"
+#include "check.h"
 #include "mem.h"
 #include "nets.h"
 
@@ -185,6 +189,90 @@ static void without_the_library_the_sentence_says_how_to_get_it(void **state)
   mr_backend_close(cuda);
 }
 
+/* What the stand-in is told: each pass gives results larger by this share than the one before. */
+static void vary(double share)
+{
+  void (*tell)(double);
+  void *library = dlopen(getenv("MINRNN_CUDNN"), RTLD_NOW | RTLD_LOCAL);
+  assert_non_null(library);
+  *(void **)&tell = dlsym(library, "fake_cudnn_vary");
+  assert_non_null(tell);
+  tell(share);
+  assert_int_equal(dlclose(library), 0); /* the program keeps it open */
+}
+
+static const double little = sizeof(mr_real) == 8 ? 1e-13 : 1e-6, much = 1e-2;
+
+static void checked(double share, int failed, const char *told)
+{
+  mr_backend *cpu = NULL, *cuda = NULL;
+  mr_check_count n = {0, 0, 0};
+  char text[4096] = "";
+  FILE *f = tmpfile();
+  assert_non_null(f);
+  open_devices(&cpu, &cuda);
+  vary(share);
+  assert_ok(mr_check_models("model:gru_vendor:algo=standard", cuda, cpu, f, &n));
+  vary(0);
+  rewind(f);
+  assert_true(fread(text, 1, sizeof text - 1, f) > 0);
+  assert_int_equal(fclose(f), 0);
+  assert_int_equal(n.run, 1);
+  assert_int_equal(n.failed, failed);
+  assert_holds(text, told);
+  mr_backend_close(cuda);
+  mr_backend_close(cpu);
+}
+
+static void the_check_notes_last_bits_that_vary_and_refuses_more(void **state)
+{
+  (void)state;
+  checked(little, 0, "note: 3 steps");
+  checked(much, 1, "FAIL");
+}
+
+/* What the benchmark's gate says; the largest difference of two runs into *off. */
+static mr_status gate(double share, double *off)
+{
+  static const char *const words[] = {"--model=gru_vendor",
+                                      "--device=cuda",
+                                      "--length=6",
+                                      "--width=6",
+                                      "--layers=1",
+                                      "--batch=2",
+                                      "--selective_copy.data_tokens=2"};
+  const mr_bench_opts opts = {.samples = 3};
+  mr_bench b = {.o = &opts};
+  mr_bench_row row = {.repeat_error = -1};
+  mr_cell cell = {.cold = false};
+  mr_subject s = {.b = &b, .c = &cell.config, .row = &row};
+  row.cell = &cell;
+  assert_ok(mr_cell_config(&cell.config, NULL, sizeof words / sizeof *words, words));
+  assert_ok(mr_backend_open(&s.be, MR_CUDA, 1));
+  assert_ok(mr_subject_plan(&s, mr_find_model("gru_vendor")));
+  assert_ok(mr_subject_alloc(&s));
+  vary(share);
+  const mr_status st = mr_subject_gate(&s);
+  vary(0);
+  *off = row.repeat_error;
+  mr_backend *be = s.be;
+  mr_subject_close(&s);
+  mr_backend_close(be);
+  mr_cell_free(&cell);
+  return st;
+}
+
+static void the_benchmark_tells_last_bits_that_vary_and_refuses_more(void **state)
+{
+  double off;
+  (void)state;
+  assert_ok(gate(0, &off));
+  assert_true(off == 0);
+  assert_ok(gate(little, &off));
+  assert_true(off > 0 && off < 100 * little);
+  assert_fails(gate(much, &off), MR_ERR_NUMERIC, "two runs of its mixer differ");
+}
+
 int main(void)
 {
   const struct CMUnitTest missing[] = {
@@ -195,6 +283,8 @@ int main(void)
       cmocka_unit_test(every_algorithm_can_be_forced),
       cmocka_unit_test(the_algorithm_taken_is_the_first_that_works_and_is_told),
       cmocka_unit_test(an_algorithm_that_cannot_do_it_is_refused),
+      cmocka_unit_test(the_check_notes_last_bits_that_vary_and_refuses_more),
+      cmocka_unit_test(the_benchmark_tells_last_bits_that_vary_and_refuses_more),
   };
   char path[1024];
   const char *folder = getenv("MINRNN_BUILD_DIR");

@@ -147,6 +147,7 @@ static mr_status log_result(mr_log *log, const mr_subject *s)
                 {"copy_share", r->copy_share},
                 {"grad_norm", r->grad_norm},
                 {"grad_norm_check", r->grad_norm_check},
+                {"repeat_error", r->repeat_error},
                 {"scaling", r->scaling}};
   for (int k = 0; k < MR_N_BENCH_TIMES; k++) MR_CHECK(log_stat(log, name[k], &r->time[k]));
   MR_CHECK(mr_log_num(log, "result", "step_wall_ms", r->step_wall / 1e6));

@@ -52,8 +52,8 @@ typedef struct mr_model_def {
   mr_val (*embed)(mr_tape *t, const mr_config *c, mr_dims d, mr_val x, mr_state *st);
   /* Steps that the carried state remembers from the start of a sequence; NULL: there is no end. */
   int64_t (*context)(const mr_config *c, mr_dims d);
-  /* The model with the same parameters and result that this one is checked against, which runs on
-   * every device; NULL: it is checked against itself. */
+  /* Of a model with kernels of a vendor: the one with the same parameters and result that it is checked
+   * against, which runs on every device. */
   const char *twin;
 } mr_model_def;
 
