@@ -28,6 +28,11 @@ MR_MUST mr_status mr_check_case(const mr_case *c, mr_backend *be, int what, mr_c
 MR_MUST mr_status mr_check_parity(const mr_case *c, mr_backend *be, mr_backend *other,
                                   mr_check_result *r);
 
+/* The same with the work of the device divided as on one of a single multiprocessor: what large devices
+ * do in one piece is then cut by small shapes already. */
+MR_MUST mr_status mr_check_parity_small(const mr_case *c, mr_backend *be, mr_backend *other,
+                                        mr_check_result *r);
+
 /* One line per case: its descriptor, tolerance and reason. */
 MR_MUST mr_status mr_check_list(FILE *f);
 /* What a check came to. */
@@ -36,7 +41,8 @@ typedef struct mr_check_count {
 } mr_check_count;
 
 /* Runs the case whose descriptor is `name`, or else all that start with it (NULL: all), on the CPU
- * with 1 and 2 threads, or on CUDA and against the CPU. `models`: so too mr_check_models.
+ * with 1 and 2 threads, or on CUDA and against the CPU, once
+ * more so as on a small device. `models`: so too mr_check_models.
  * Prints one line per case to out; a failure also names the worst element and the command that
  * replays it. MR_ERR_ARG when no case has such a name. */
 MR_MUST mr_status mr_check_run(const char *name, mr_device dev, bool models, FILE *out,
