@@ -202,6 +202,25 @@ static void math_says_what_factors_are_rounded_to(void **state)
   }
 }
 
+/* 75 is such a depth; 7 columns besides have no kernel that adds a bias. */
+static void a_product_without_a_kernel_of_its_math_is_computed_in_f32_and_counted(void **state)
+{
+  (void)state;
+  for (int math = MR_MATH_TF32; math <= MR_MATH_BF16; math++) {
+    mr_backend *be = open_device((mr_math)math);
+    product p = {6, 9, 75, 0, false, true, true, true, 0, 0, MR_MATH_F32};
+    for (int again = 0; again < 2; again++) expect_right(be, &p);
+    assert_int_equal(be->f32_products, F64 ? 0 : 1);
+    p.n = 7;
+    expect_right(be, &p);
+    assert_int_equal(be->f32_products, F64 ? 0 : 2);
+    p.k = 65, p.math = (mr_math)math;
+    expect_right(be, &p);
+    assert_int_equal(be->f32_products, F64 ? 0 : 2);
+    mr_backend_close(be);
+  }
+}
+
 static int searches(void)
 {
   int (*count)(void) = NULL;
@@ -287,6 +306,7 @@ int main(void)
       cmocka_unit_test(products_of_all_shapes_and_kinds_are_plain_sums),
       cmocka_unit_test(a_bias_that_is_not_aligned_is_added_too),
       cmocka_unit_test(math_says_what_factors_are_rounded_to),
+      cmocka_unit_test(a_product_without_a_kernel_of_its_math_is_computed_in_f32_and_counted),
       cmocka_unit_test(a_shape_is_searched_for_once),
       cmocka_unit_test(a_product_without_a_kernel_is_one_sentence),
       cmocka_unit_test(linear_layers_and_their_gradients_go_through_it),

@@ -48,6 +48,7 @@ typedef struct mr_bench_row {
   int32_t threads, launches;
   const char *mode;       /* "graph" or "eager", as its steps are made */
   char not_captured[256]; /* why they are not captured after all       */
+  int64_t f32_products;   /* as in mr_backend                          */
   mr_bench_stat time[MR_N_BENCH_TIMES];
   double step_wall; /* ns, median of the wall time in any case */
   int64_t samples;

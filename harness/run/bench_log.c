@@ -179,6 +179,7 @@ static mr_status log_times(mr_log *log, mr_subject *s)
   MR_CHECK(mr_log_num(log, "machine", "gemm_flop_per_s", s->b->gemm_rate));
   MR_CHECK(log_samples(log, s));
   MR_CHECK(log_result(log, s));
+  MR_CHECK(mr_log_int(log, "plan", "f32_products", r->f32_products));
   MR_CHECK(log_ops(log, s));
   MR_CHECK(mr_log_nodes(log, s->tape, s->plan.nodes));
   MR_CHECK(mr_log_device_within(log, s->b->device, r->planned_bytes, r->device_bytes,
