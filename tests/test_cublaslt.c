@@ -291,6 +291,20 @@ static void linear_layers_and_their_gradients_go_through_it(void **state)
   mr_backend_close(be[1]);
 }
 
+static void a_model_in_other_math_is_nearly_that_in_f32(void **state)
+{
+  mr_backend *be[2] = {open_device(MR_MATH_F32), NULL};
+  mr_check_count n = {0, 0, 0};
+  (void)state;
+  assert_ok(mr_backend_open(&be[1], MR_CPU, 1));
+  assert_ok(mr_check_models("model:gru:math", be[0], be[1], stdout, &n));
+  assert_int_equal(n.run, 2);
+  assert_int_equal(n.failed, 0);
+  assert_int_equal(be[0]->math, MR_MATH_F32);
+  mr_backend_close(be[0]);
+  mr_backend_close(be[1]);
+}
+
 static void without_the_library_the_sentence_says_how_to_name_it(void **state)
 {
   mr_backend *be = NULL;
@@ -309,6 +323,7 @@ int main(void)
       cmocka_unit_test(a_product_without_a_kernel_of_its_math_is_computed_in_f32_and_counted),
       cmocka_unit_test(a_shape_is_searched_for_once),
       cmocka_unit_test(a_product_without_a_kernel_is_one_sentence),
+      cmocka_unit_test(a_model_in_other_math_is_nearly_that_in_f32),
       cmocka_unit_test(linear_layers_and_their_gradients_go_through_it),
       cmocka_unit_test(without_the_library_the_sentence_says_how_to_name_it),
   };

@@ -51,8 +51,9 @@ MR_MUST mr_status mr_check_run(const char *name, mr_device dev, bool models, FIL
 /* Every model in several settings ("model:gru:reset=before"), small, odd and on poisoned memory, that
  * start with `name`: loss and gradients on be against `other`, where a model's twin, if it has one,
  * takes its place; three steps of two micro-batches twice the same, bit by bit; and where be can, the
- * same when they are replayed as graphs. A model with a twin has kernels of a vendor, which may differ
- * from run to run in their last bits: that is noted, and fails only beyond the tolerance. */
+ * same when they are replayed as graphs. On CUDA mingru and gru in tf32 and bf16 too. A model with a
+ * twin has kernels of a vendor, which may differ from run to run in their last bits: that is noted, and
+ * fails only beyond the tolerance. */
 MR_MUST mr_status mr_check_models(const char *name, mr_backend *be, mr_backend *other, FILE *out,
                                   mr_check_count *n);
 /* A device's failure becomes the result of the case, and the others can go on; returns other errors. */

@@ -14,6 +14,9 @@ enum { MAX_WORDS = 32, MAX_TEXT = 768, STEPS = 3 };
 /* Gradients on two devices, in parts of the largest of a parameter: sums of hundreds of terms in
  * another order, through several layers. */
 #define TOLERANCE (sizeof(mr_real) == sizeof(double) ? 1e-10 : 3e-4)
+/* The same where products round their factors to 11 or 8 bits, and the other device's do not. */
+#define TOLERANCE_TF32 1e-2
+#define TOLERANCE_BF16 1e-1
 
 /* A small network, ready to train. */
 typedef struct net {
@@ -144,7 +147,8 @@ static mr_status match(const net *a, const net *b)
                  b->c.model);
 }
 
-static mr_status compare(const net *n, const mr_real *got, const mr_real *want, mr_check_result *r)
+static mr_status compare(const net *n, const mr_real *got, const mr_real *want, double tolerance,
+                         mr_check_result *r)
 {
   const mr_slot *s;
   int n_slots;
@@ -154,7 +158,7 @@ static mr_status compare(const net *n, const mr_real *got, const mr_real *want, 
     double top = 1e-4;
     for (int64_t j = 0; j < count; j++) top = fmax(top, fabs((double)want[j]));
     for (int64_t j = 0; j < count; j++)
-      judge(r, s[i].name, j, (double)got[j], (double)want[j], TOLERANCE * top);
+      judge(r, s[i].name, j, (double)got[j], (double)want[j], tolerance * top);
     got += count, want += count;
   }
   return MR_OK;
@@ -163,7 +167,7 @@ static mr_status compare(const net *n, const mr_real *got, const mr_real *want, 
 /* words and other_words: the model on be, and it or its twin on the other device. What is dropped
  * depends on a network's ops, so twins, who have others, drop nothing. */
 static mr_status check_parity(mr_backend *be, mr_backend *other, const char *words,
-                              const char *other_words, mr_check_result *r)
+                              const char *other_words, double tolerance, mr_check_result *r)
 {
   mr_status st = MR_OK;
   net a = {.be = be}, b = {.be = other};
@@ -176,8 +180,8 @@ static mr_status check_parity(mr_backend *be, mr_backend *other, const char *wor
   MR_TRY(match(&a, &b));
   MR_TRY(gradients(&a, dropout, &loss, &got, &n));
   MR_TRY(gradients(&b, dropout, &other_loss, &want, &n));
-  judge(r, "loss", 0, loss, other_loss, TOLERANCE * fabs(other_loss));
-  MR_TRY(compare(&a, got, want, r));
+  judge(r, "loss", 0, loss, other_loss, tolerance * fabs(other_loss));
+  MR_TRY(compare(&a, got, want, tolerance, r));
 out:
   mr_free(got);
   mr_free(want);
@@ -259,6 +263,7 @@ typedef struct session {
   mr_backend *be, *other;
   FILE *out;
   mr_check_count *n;
+  double tolerance;
 } session;
 
 /* One model with one setting; `setting` is what its name shows. */
@@ -271,8 +276,12 @@ static mr_status check_one(const session *s, const mr_model_def *m, const char *
   if (s->name && strncmp(name, s->name, strlen(s->name)) != 0) return MR_OK;
   (void)snprintf(all, sizeof all, "--model=%s %s", m->name, words);
   (void)snprintf(twin, sizeof twin, "--model=%s %s", m->twin ? m->twin : m->name, words);
-  mr_status st = check_parity(s->be, s->other, all, twin, &r);
+  const int64_t before = s->be->f32_products;
+  mr_status st = check_parity(s->be, s->other, all, twin, s->tolerance, &r);
   if (st == MR_OK && r.ok) st = check_repeat(s->be, all, m->twin != NULL, &r);
+  if (s->be->f32_products > before)
+    (void)snprintf(r.note, sizeof r.note, "%lld kinds of product have no such kernel, f32 serves",
+                   (long long)(s->be->f32_products - before));
   if (st == MR_ERR_UNSUPPORTED) {
     s->n->skipped++;
     if (fprintf(s->out, "skip %9s  %s: %s\n", "", name, mr_error_message()) < 0)
@@ -299,16 +308,36 @@ static mr_status check_option(const session *s, const mr_model_def *m, const mr_
   return MR_OK;
 }
 
+/* What other math than f32 does, on a model with products for all steps and on one with a product per
+ * step. */
+static mr_status check_math(const session *s, const mr_model_def *m)
+{
+  mr_status st = MR_OK;
+  session in = *s;
+  if (s->be->device == MR_CPU) return MR_OK;
+  if (strcmp(m->name, "mingru") != 0 && strcmp(m->name, "gru") != 0) return MR_OK;
+  in.tolerance = TOLERANCE_TF32;
+  MR_TRY(mr_backend_set_math(s->be, MR_MATH_TF32));
+  MR_TRY(check_one(&in, m, "math=tf32", ""));
+  in.tolerance = TOLERANCE_BF16;
+  MR_TRY(mr_backend_set_math(s->be, MR_MATH_BF16));
+  MR_TRY(check_one(&in, m, "math=bf16", ""));
+out:
+  s->be->math = MR_MATH_F32;
+  return st;
+}
+
 mr_status mr_check_models(const char *name, mr_backend *be, mr_backend *other, FILE *out,
                           mr_check_count *n)
 {
-  const session s = {name, be, other, out, n};
+  const session s = {name, be, other, out, n, TOLERANCE};
   for (int i = 0; i < mr_n_models; i++) {
     const mr_model_def *m = mr_models[i];
     MR_CHECK(check_one(&s, m, "", ""));
     MR_CHECK(check_one(&s, m, "scaffold",
                        "--conv=4 --mlp=geglu --norm=layernorm --dropout=0.2 --h0=zero"));
     for (int k = 0; k < m->n_opts; k++) MR_CHECK(check_option(&s, m, &m->opts[k]));
+    MR_CHECK(check_math(&s, m));
   }
   return MR_OK;
 }
