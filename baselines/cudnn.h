@@ -54,8 +54,8 @@ typedef struct mr_cudnn_call {
 /* "standard" and so on, as options and logs have them. */
 extern const char *const mr_cudnn_algo_name[MR_CUDNN_ALGOS];
 /* Makes the plan of the shape, unless it is in the cache. AUTO takes the first algorithm that
- * computes such a layer, found by a trial at T = 2, for GRU without static ones. MR_ERR_UNSUPPORTED where there is no cuDNN, or it
- * has no such layer. */
+ * computes such a layer, found by a trial at T = 2, and never MR_CUDNN_STATIC for a GRU.
+ * MR_ERR_UNSUPPORTED where there is no cuDNN, or it has no such layer. */
 MR_MUST mr_status mr_cudnn_needs(const mr_cudnn_shape *s, mr_cudnn_need *need);
 /* Queue a pass on a CUDA stream. Backward writes dx, dh0, dc0 and dweights, which must be zeros
  * before, and spoils reserve. */

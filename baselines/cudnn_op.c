@@ -99,15 +99,6 @@ static mr_status find_calls(void)
  * run; with buffers of one size they do not. Somebody's own choice stands. */
 #define BUFFERS "CUBLAS_WORKSPACE_CONFIG"
 
-static void name_variants(const char *buffers)
-{
-  const size_t v = cudnn.cudnnGetVersion();
-  for (int a = 0; a < MR_CUDNN_ALGOS; a++)
-    (void)snprintf(cudnn.variant[a], sizeof cudnn.variant[a],
-                   "%s, cuDNN %zu.%zu.%zu, " BUFFERS "=%s", mr_cudnn_algo_name[a], v / 10000,
-                   v / 100 % 100, v % 100, buffers);
-}
-
 /* With the lock held. */
 static mr_status open_library(void)
 {
@@ -123,7 +114,11 @@ static mr_status open_library(void)
                    "cuDNN cannot be opened (%s): install cuDNN 9 or let MINRNN_CUDNN name the file",
                    dlerror());
   MR_TRY(find_calls());
-  name_variants(getenv(BUFFERS));
+  const size_t v = cudnn.cudnnGetVersion();
+  for (int a = 0; a < MR_CUDNN_ALGOS; a++)
+    (void)snprintf(cudnn.variant[a], sizeof cudnn.variant[a],
+                   "%s, cuDNN %zu.%zu.%zu, " BUFFERS "=%s", mr_cudnn_algo_name[a], v / 10000,
+                   v / 100 % 100, v % 100, getenv(BUFFERS));
   CUDNN(cudnn.cudnnCreate(&cudnn.handle), "start");
 out:
   return st;

@@ -297,7 +297,7 @@ static void a_model_in_other_math_is_nearly_that_in_f32(void **state)
   mr_check_count n = {0, 0, 0};
   (void)state;
   assert_ok(mr_backend_open(&be[1], MR_CPU, 1));
-  assert_ok(mr_check_models("model:gru:math", be[0], be[1], stdout, &n));
+  assert_ok(mr_check_models("model:mingru:math", be[0], be[1], stdout, &n));
   assert_int_equal(n.run, 2);
   assert_int_equal(n.failed, 0);
   assert_int_equal(be[0]->math, MR_MATH_F32);

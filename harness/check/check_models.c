@@ -104,7 +104,7 @@ out:
 
 /* ==== One device against another ============================================================= */
 
-/* Loss of one training batch, then its gradients. */
+/* Loss of one training batch, with or without dropout, then its gradients. */
 static mr_status gradients(net *n, bool dropout, double *loss, mr_real **grads, int64_t *count)
 {
   mr_view view;

@@ -36,6 +36,15 @@ static mr_status run_mixer(mr_subject *s, unsigned char *out)
   return download_mixer(s, out);
 }
 
+static mr_status check_finite(const mr_subject *s, const mr_real *x, size_t bytes)
+{
+  for (size_t i = 0; i < bytes / sizeof *x; i++)
+    if (!isfinite(x[i]))
+      return MR_FAIL(MR_ERR_NUMERIC, "%s: its mixer gives %g, so no time is told", s->model->name,
+                     (double)x[i]);
+  return MR_OK;
+}
+
 /* Largest difference between n reals of two runs, in parts of the largest of them. */
 static double difference(const mr_real *a, const mr_real *b, int64_t n)
 {
@@ -80,13 +89,8 @@ static mr_status check_repeats(mr_subject *s)
   MR_TRY(mr_calloc(&second, bytes, 1));
   MR_TRY(run_mixer(s, first));
   MR_TRY(run_mixer(s, second));
-  const mr_real *x = first;
-  for (size_t i = 0; i < bytes / sizeof *x; i++) {
-    if (isfinite(x[i])) continue;
-    st = MR_FAIL(MR_ERR_NUMERIC, "%s: its mixer gives %g, so no time is told", s->model->name,
-                 (double)x[i]);
-    goto out;
-  }
+  MR_TRY(check_finite(s, first, bytes));
+  MR_TRY(check_finite(s, second, bytes));
   MR_TRY(compare_runs(s, first, second));
 out:
   mr_free(first);
