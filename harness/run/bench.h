@@ -84,9 +84,10 @@ int mr_bench_group(const mr_cell *cell, int n);
  * A cell is planned before anything is allocated, and skipped if it does not fit. Before the first
  * time it must pass a gate: two runs of the mixer give the same bits (a vendor's kernels: nearly so, see
  * repeat_error), and a sequence cut into stretches with carried state gives what the whole one gives.
- * After the last, the timed step's gradient norm must be that of the same step op by op, each buffer filled with NaN before it is
- * written, summed on the host. Doubts that leave a time standing make it mistrusted: 2 n steps that
- * do not take twice as long as n, more than the measured peak, memory off the plan. */
+ * After the last, the timed step's gradient norm must be that of the same step op by op, each buffer
+ * filled with NaN before it is written, summed on the host. Doubts that leave a time standing make it
+ * mistrusted: 2 n steps that do not take twice as long as n, more than the measured peak, memory off the
+ * plan. */
 MR_MUST mr_status mr_bench_run(mr_bench *b, const mr_cell *cell, int n, mr_bench_row *rows);
 MR_C_END
 #endif
