@@ -64,6 +64,11 @@ typedef struct mr_bench_row {
   bool mistrusted;
 } mr_bench_row;
 
+/* Does a finished file of the cell lie at `path`? One that is not finished or cannot be read is to be
+ * replaced; MR_ERR_CONFIG: it is another cell's. */
+MR_MUST mr_status mr_cell_kept(const char *path, const char *descriptor, bool *kept);
+/* How a cell ends that st keeps from being timed: what this machine lacks is skipped. */
+mr_cell_state mr_cell_state_of(mr_status st);
 /* "processor" or "wall": the clock of its times. */
 const char *mr_bench_clock(const mr_bench_row *r);
 

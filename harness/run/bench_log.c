@@ -11,16 +11,18 @@ enum { MOST_OPS = 128, PROFILES = 3 };
 
 /* ---- Path ----------------------------------------------------------------------------------- */
 
-static bool is_complete(const char *path, const char *descriptor, mr_status *st)
+mr_status mr_cell_kept(const char *path, const char *descriptor, bool *kept)
 {
   char text[MR_CELL_TEXT];
-  *st = mr_h5_attr(path, "/", "status", text, sizeof text);
-  if (*st != MR_OK || strcmp(text, "complete") != 0) return false;
-  *st = mr_h5_attr(path, "/cell", "descriptor", text, sizeof text);
-  if (*st == MR_OK && strcmp(text, descriptor) != 0)
-    *st = MR_FAIL(MR_ERR_CONFIG, "%s is of the cell %s, not of %s: give --force to replace it",
-                  path, text, descriptor);
-  return *st == MR_OK;
+  *kept = false;
+  if (access(path, F_OK) != 0 || mr_h5_attr(path, "/", "status", text, sizeof text) != MR_OK ||
+      strcmp(text, "complete") != 0 ||
+      mr_h5_attr(path, "/cell", "descriptor", text, sizeof text) != MR_OK)
+    return MR_OK;
+  *kept = strcmp(text, descriptor) == 0;
+  if (*kept) return MR_OK;
+  return MR_FAIL(MR_ERR_CONFIG, "%s is of the cell %s, not of %s: give --force to replace it", path,
+                 text, descriptor);
 }
 
 mr_status mr_bench_path(mr_subject *s, bool *kept)
@@ -30,7 +32,6 @@ mr_status mr_bench_path(mr_subject *s, bool *kept)
   const size_t len = strlen(out);
   const bool file = len > 3 && strcmp(out + len - 3, ".h5") == 0;
   char name[256];
-  mr_status st;
   *kept = false;
   r->path[0] = '\0';
   if (len == 0) return MR_OK;
@@ -40,12 +41,9 @@ mr_status mr_bench_path(mr_subject *s, bool *kept)
   if (n < 0 || n >= (int)sizeof r->path)
     return MR_FAIL(MR_ERR_CONFIG, "out makes a path of %d characters; allowed: at most %zu", n,
                    sizeof r->path - 1);
-  if (!s->b->o->force && access(r->path, F_OK) == 0) {
-    if (file)
-      return MR_FAIL(MR_ERR_CONFIG, "%s exists already: give --force to replace it", r->path);
-    *kept = is_complete(r->path, r->descriptor, &st);
-    if (st == MR_ERR_CONFIG) return st; /* one that cannot be read is replaced */
-  }
+  if (file && !s->b->o->force && access(r->path, F_OK) == 0)
+    return MR_FAIL(MR_ERR_CONFIG, "%s exists already: give --force to replace it", r->path);
+  if (!s->b->o->force) MR_CHECK(mr_cell_kept(r->path, r->descriptor, kept));
   return *kept ? MR_OK : mr_check_room(r->path, 1 << 20);
 }
 

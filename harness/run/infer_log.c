@@ -65,7 +65,7 @@ static mr_status log_result(mr_log *l, const mr_speaker *s)
                       B * (double)s->context / (r->prefill.median * 1e-9)));
   MR_CHECK(mr_log_num(l, "result", "tokens_per_s", B / (r->token.median * 1e-9)));
   MR_CHECK(mr_log_device_within(l, s->be->device, r->planned_bytes, r->device_bytes,
-                                mr_allowance_bytes(s->be->device, r->planned_bytes, 0)));
+                                r->allowance_bytes));
   return mr_log_int(l, "memory", "rss_peak_bytes", mr_rss_peak());
 }
 
@@ -78,7 +78,7 @@ mr_status mr_speaker_log(const mr_speaker *s)
                             : r->state == MR_CELL_SKIPPED ? MR_RUN_SKIPPED
                                                           : MR_RUN_FAILED;
   MR_TRY(mr_log_create(&l, r->path, &s->cell->config, s->o->command != NULL ? s->o->command : ""));
-  MR_TRY(mr_log_machine(l, s->be));
+  if (s->be != NULL) MR_TRY(mr_log_machine(l, s->be));
   MR_TRY(log_cell(l, s));
   if (r->planned_bytes > 0) {
     MR_TRY(mr_log_int(l, "memory", "planned_bytes", r->planned_bytes));
