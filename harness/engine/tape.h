@@ -83,6 +83,7 @@ typedef struct mr_node_info {
   const char *variant;                        /* which kernel of the op; NULL: there is one */
   int64_t out_bytes, saved_bytes, work_bytes; /* work: of the larger pass    */
   double flops, bytes;                        /* of one forward call         */
+  double flops_bwd, bytes_bwd;                /* of one backward call; 0: none is planned */
 } mr_node_info;
 MR_MUST mr_status mr_tape_node(const mr_tape *t, int32_t i, mr_node_info *out);
 /* The step as a table: node, op, shapes, buffers with live ranges and offsets. */

@@ -230,6 +230,37 @@ static void share_gradients(mr_tape *t)
   }
 }
 
+/* What the backward call of node n computes and moves at least. It reads what it declares and the
+ * gradients that are given, and writes the wanted ones; one that is added to is read too. A gradient
+ * that equals dout[0] and lies in its memory costs nothing. */
+static void count_backward(const mr_tape *t, node *n)
+{
+  const double dout = (double)mr_bytes(&n->need.out[0], MR_REAL);
+  double flops = n->need.flops_bwd, read = 0, written = 0;
+  for (int32_t k = 0; k < n->n_in; k++) {
+    const operand *x = &t->operand[n->in + k];
+    const value *v = &t->value[x->value];
+    const double bytes = x->value != 0 ? (double)mr_bytes(&v->shape, v->dtype) : 0;
+    if (bit(n->need.reads_in, k)) read += bytes;
+    if (!x->wanted || (x->shared && bit(n->need.passes, k))) continue;
+    if (k < 3) flops += n->need.flops_din[k];
+    const bool part = !x->first && bit(n->need.part, k) && dout < bytes;
+    const double touched = part ? dout : bytes;
+    written += touched;
+    if (x->first) continue;
+    read += touched;
+    flops += touched / sizeof(mr_real);
+  }
+  for (int32_t o = 0; o < n->op->n_out; o++) {
+    const double bytes = (double)mr_bytes(&n->need.out[o], MR_REAL);
+    if (bit(n->need.reads_out, o)) read += bytes;
+    if (o == 0 || t->value[n->out + o].has_grad) read += bytes;
+  }
+  for (int32_t s = 0; s < n->need.n_save; s++) read += (double)mr_bytes(&n->need.save[s], MR_REAL);
+  if (written == 0) return;
+  n->flops_bwd = flops, n->bytes_bwd = read + written;
+}
+
 /* Places one buffer per shared memory, over the union of its members' lives. */
 static mr_status place(mr_tape *t)
 {
@@ -316,6 +347,8 @@ mr_status mr_tape_plan(mr_tape *t, mr_val root, bool train, mr_plan_report *rep)
   value_buffers(t);
   node_buffers(t);
   if (train) share_gradients(t);
+  for (int32_t i = 0; i < t->n_nodes; i++)
+    if (t->node[i].active) count_backward(t, &t->node[i]);
   MR_CHECK(place(t));
   place_params(t);
   t->planned = true;

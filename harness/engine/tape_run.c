@@ -279,8 +279,8 @@ static mr_status add_time(const node *n, bool backward, double ns, mr_op_time *r
   }
   rows[r].calls++;
   rows[r].ns += ns;
-  rows[r].flops += n->need.flops * (backward ? 2 : 1);
-  rows[r].bytes += n->need.bytes * (backward ? 2 : 1);
+  rows[r].flops += backward ? n->flops_bwd : n->need.flops;
+  rows[r].bytes += backward ? n->bytes_bwd : n->need.bytes;
   return MR_OK;
 }
 
@@ -326,6 +326,7 @@ mr_status mr_tape_node(const mr_tape *t, int32_t i, mr_node_info *out)
   const size_t fwd = n->need.work_fwd, bwd = n->need.work_bwd;
   out->work_bytes = (int64_t)(fwd > bwd ? fwd : bwd);
   out->flops = n->need.flops, out->bytes = n->need.bytes;
+  out->flops_bwd = n->flops_bwd, out->bytes_bwd = n->bytes_bwd;
   return MR_OK;
 }
 

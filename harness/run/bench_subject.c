@@ -40,17 +40,18 @@ static mr_status plan_step(mr_subject *s)
   return mr_tape_plan(s->tape, s->net.loss, true, &s->plan);
 }
 
-/* What one step's ops must compute and move at least; backward counts twice, as in a profile. AdamW
- * reads the gradients twice, and reads and writes parameters and two moments. */
+/* What one step's ops must compute and move at least, as in a profile. AdamW reads the gradients
+ * twice, and reads and writes parameters and two moments. */
 static mr_status count_work(mr_subject *s)
 {
   mr_bench_row *r = s->row;
-  r->step_flops = 3 * s->plan.flops;
+  r->step_flops = 0;
   r->step_bytes = 8 * (double)s->plan.n_params * sizeof(mr_real);
   for (int32_t i = 0; i < s->plan.nodes; i++) {
     mr_node_info info;
     MR_CHECK(mr_tape_node(s->tape, i, &info));
-    r->step_bytes += 3 * info.bytes;
+    r->step_flops += info.flops + info.flops_bwd;
+    r->step_bytes += info.bytes + info.bytes_bwd;
   }
   return MR_OK;
 }
