@@ -358,21 +358,30 @@ static void the_dump_is_a_table_with_every_node(void **state)
   mr_test_folder_remove();
 }
 
-static void a_profile_names_every_op_both_ways(void **state)
+static mr_status count_call(void *ctx)
+{
+  ++*(int64_t *)ctx;
+  return MR_OK;
+}
+
+static void a_profile_names_every_op_both_ways_and_queues_other_work_in_front_of_each(void **state)
 {
   net n;
   mr_op_time rows[64];
+  int64_t calls = 0, before = 0;
   int n_rows = 64, back = 0, few = 1;
   (void)state;
   net_open(&n, be);
   assert_ok(mr_tape_tick(n.tape, 0, true));
-  assert_ok(mr_tape_profile(n.tape, rows, &n_rows));
+  assert_ok(mr_tape_profile(n.tape, count_call, &before, rows, &n_rows));
   for (int i = 0; i < n_rows; i++) {
     assert_true(rows[i].calls > 0 && rows[i].ns >= 0);
     back += rows[i].backward;
+    calls += rows[i].calls;
   }
+  assert_int_equal(before, calls);
   assert_int_equal(2 * back, n_rows);
-  assert_fails(mr_tape_profile(n.tape, rows, &few), MR_ERR_ARG, "rows");
+  assert_fails(mr_tape_profile(n.tape, NULL, NULL, rows, &few), MR_ERR_ARG, "rows");
   net_close(&n);
 }
 
@@ -408,7 +417,7 @@ int main(void)
       cmocka_unit_test(steps_allocate_nothing),
       cmocka_unit_test(the_plan_counts_what_it_makes),
       cmocka_unit_test(the_dump_is_a_table_with_every_node),
-      cmocka_unit_test(a_profile_names_every_op_both_ways),
+      cmocka_unit_test(a_profile_names_every_op_both_ways_and_queues_other_work_in_front_of_each),
   };
   return cmocka_run_group_tests(tests, open_backend, close_backend);
 }
