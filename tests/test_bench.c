@@ -87,6 +87,7 @@ static void every_model_passes_the_gate_and_is_timed(void **state)
       const mr_bench_stat *t = &row[i].time[k];
       assert_true(t->min > 0 && t->min <= t->p10 && t->p10 <= t->median && t->median <= t->p90);
     }
+    assert_true(row[i].floor > 0 && mr_bench_floor_ratio(&row[i]) > 0);
   }
 }
 
@@ -154,11 +155,8 @@ static void every_sample_is_in_the_file(void **state)
   static const struct {
     const char *name;
     mr_bench_time time;
-  } column[] = {{"fwd_ns", MR_BENCH_FWD},
-                {"bwd_ns", MR_BENCH_BWD},
-                {"gemm_ns", MR_BENCH_GEMM},
-                {"step_ns", MR_BENCH_STEP},
-                {"pace_ns", MR_BENCH_PACE}};
+  } column[] = {{"fwd_ns", MR_BENCH_FWD},   {"bwd_ns", MR_BENCH_BWD},   {"both_ns", MR_BENCH_BOTH},
+                {"gemm_ns", MR_BENCH_GEMM}, {"step_ns", MR_BENCH_STEP}, {"pace_ns", MR_BENCH_PACE}};
   mr_h5_table t;
   (void)state;
   const char *settings[] = {out_word()};

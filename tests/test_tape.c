@@ -356,7 +356,7 @@ static void backward_costs_what_it_computes_and_moves(void **state)
   assert_true(linear.bytes_bwd == (4 * ROWS * K + 2 * K * K + K) * real);
   assert_true(act.bytes_bwd == 3 * ROWS * K * real);
   assert_ok(mr_tape_alloc(t));
-  assert_ok(mr_tape_profile(t, time, &n));
+  assert_ok(mr_tape_profile(t, NULL, NULL, time, &n));
   for (int i = 0; i < n; i++)
     if (time[i].backward) flops += time[i].flops, bytes += time[i].bytes;
   assert_true(flops == first.flops_bwd + linear.flops_bwd + act.flops_bwd + add.flops_bwd);
@@ -413,21 +413,30 @@ static void the_dump_is_a_table_with_every_node(void **state)
   mr_test_folder_remove();
 }
 
-static void a_profile_names_every_op_both_ways(void **state)
+static mr_status count_call(void *ctx)
+{
+  ++*(int64_t *)ctx;
+  return MR_OK;
+}
+
+static void a_profile_names_every_op_both_ways_and_queues_other_work_in_front_of_each(void **state)
 {
   net n;
   mr_op_time rows[64];
+  int64_t calls = 0, before = 0;
   int n_rows = 64, back = 0, few = 1;
   (void)state;
   net_open(&n, be);
   assert_ok(mr_tape_tick(n.tape, 0, true));
-  assert_ok(mr_tape_profile(n.tape, rows, &n_rows));
+  assert_ok(mr_tape_profile(n.tape, count_call, &before, rows, &n_rows));
   for (int i = 0; i < n_rows; i++) {
     assert_true(rows[i].calls > 0 && rows[i].ns >= 0);
     back += rows[i].backward;
+    calls += rows[i].calls;
   }
+  assert_int_equal(before, calls);
   assert_int_equal(2 * back, n_rows);
-  assert_fails(mr_tape_profile(n.tape, rows, &few), MR_ERR_ARG, "rows");
+  assert_fails(mr_tape_profile(n.tape, NULL, NULL, rows, &few), MR_ERR_ARG, "rows");
   net_close(&n);
 }
 
@@ -465,7 +474,7 @@ int main(void)
       cmocka_unit_test(backward_costs_what_it_computes_and_moves),
       cmocka_unit_test(a_slice_that_is_added_to_costs_its_own_size),
       cmocka_unit_test(the_dump_is_a_table_with_every_node),
-      cmocka_unit_test(a_profile_names_every_op_both_ways),
+      cmocka_unit_test(a_profile_names_every_op_both_ways_and_queues_other_work_in_front_of_each),
   };
   return cmocka_run_group_tests(tests, open_backend, close_backend);
 }

@@ -39,6 +39,18 @@ mr_status mr_backend_set_math(mr_backend *be, mr_math math)
   return MR_OK;
 }
 
+mr_status mr_backend_capture(mr_backend *be, mr_status (*queue)(void *ctx), void *ctx,
+                             mr_graph **out)
+{
+  MR_CHECK(be->api->capture_begin(be));
+  const mr_status queued = queue(ctx);
+  const mr_status ended = be->api->capture_end(be, out);
+  if (queued == MR_OK) return ended;
+  if (ended == MR_OK) be->api->free_graph(be, *out);
+  *out = NULL;
+  return queued;
+}
+
 void mr_share(int64_t n, int64_t granule, int tid, int threads, int64_t *from, int64_t *to)
 {
   const int64_t blocks = (n + granule - 1) / granule;

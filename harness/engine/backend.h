@@ -88,6 +88,10 @@ void mr_backend_close(mr_backend *be); /* NULL is fine */
 /* The math of products from now on; f32 at first, and always on the CPU: MR_ERR_UNSUPPORTED. */
 MR_MUST mr_status mr_backend_set_math(mr_backend *be, mr_math math);
 
+/* Records what queue(ctx) queues; *out is NULL after a failure. Only for a backend with capture_begin. */
+MR_MUST mr_status mr_backend_capture(mr_backend *be, mr_status (*queue)(void *ctx), void *ctx,
+                                     mr_graph **out);
+
 /* ---- CPU only ------------------------------------------------------------------------------- */
 
 /* One product on the calling thread; kernels call it inside their own parallel regions. */

@@ -111,7 +111,9 @@ typedef struct mr_op_time {
   double ns, flops, bytes;
 } mr_op_time;
 /* Runs one forward and (if planned for training) one backward with a mark round each call. Fills at
- * most *n rows and sets *n. */
-MR_MUST mr_status mr_tape_profile(mr_tape *t, mr_op_time *rows, int *n);
+ * most *n rows and sets *n. before(ctx), NULL: nothing, queues other work in front of each call: a
+ * device's first mark would else stand before the launch has reached it. */
+MR_MUST mr_status mr_tape_profile(mr_tape *t, mr_status (*before)(void *ctx), void *ctx,
+                                  mr_op_time *rows, int *n);
 MR_C_END
 #endif

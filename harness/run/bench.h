@@ -17,6 +17,7 @@ typedef struct mr_bench_opts {
 typedef enum mr_bench_time {
   MR_BENCH_FWD,  /* mixers, forward                                                     */
   MR_BENCH_BWD,  /* mixers, backward: gradients of input and parameters                 */
+  MR_BENCH_BOTH, /* mixers, forward and backward as one; captured where steps are       */
   MR_BENCH_GEMM, /* the matrix products of both, replayed alone on the same memory      */
   MR_BENCH_STEP, /* the whole network: forward, backward, optimizer                     */
   MR_BENCH_PACE, /* one product and one copy, the same in all cells: the machine's pace */
@@ -49,7 +50,9 @@ typedef struct mr_bench_row {
   const char *mode;       /* "graph" or "eager", as its steps are made */
   char not_captured[256]; /* why they are not captured after all       */
   mr_bench_stat time[MR_N_BENCH_TIMES];
-  double step_wall; /* ns, median of the wall time in any case */
+  double step_wall;   /* ns, median of the wall time in any case */
+  double both_device; /* ns, median by the device's own clock, launches hidden */
+  double floor; /* ns, of both: sum over ops of max(bytes / copy rate, flops / product rate) */
   int64_t samples;
   double gemm_ratio; /* (fwd + bwd) / gemm, of the medians               */
   double gemm_flops; /* of the replayed products                         */
@@ -69,6 +72,8 @@ typedef struct mr_bench_row {
 MR_MUST mr_status mr_cell_kept(const char *path, const char *descriptor, bool *kept);
 /* How a cell ends that st keeps from being timed: what this machine lacks is skipped. */
 mr_cell_state mr_cell_state_of(mr_status st);
+/* Both passes over their floor. */
+double mr_bench_floor_ratio(const mr_bench_row *r);
 /* "processor" or "wall": the clock of its times. */
 const char *mr_bench_clock(const mr_bench_row *r);
 
@@ -85,7 +90,7 @@ int mr_bench_group(const mr_cell *cell, int n);
  * file: `out` itself if it ends in .h5, else one of mr_cell_file's name in that folder. A complete
  * file in a folder is kept, and one that is not complete is replaced.
  * A cell is planned before anything is allocated, and skipped if it does not fit. Before the first
- * time it must pass a gate: two runs of the mixer give the same bits, and a sequence cut into
+ * time it must pass a gate: two runs of the mixer, and a captured one, give the same bits, and a sequence cut into
  * stretches with carried state gives what the whole one gives. After the last, the timed step's
  * gradient norm must be that of the same step op by op, each buffer filled with NaN before it is
  * written, summed on the host. Doubts that leave a time standing make it mistrusted: 2 n steps that

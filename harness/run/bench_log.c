@@ -90,10 +90,12 @@ static mr_status log_samples(mr_log *log, const mr_subject *s)
                            {"pace_ns", MR_BENCH_PACE},
                            {"fwd_ns", MR_BENCH_FWD},
                            {"bwd_ns", MR_BENCH_BWD},
+                           {"both_ns", MR_BENCH_BOTH},
                            {"gemm_ns", MR_BENCH_GEMM},
                            {"step_ns", MR_BENCH_STEP},
                            {"fwd_device_ns", MR_SERIES_FWD_DEVICE},
                            {"bwd_device_ns", MR_SERIES_BWD_DEVICE},
+                           {"both_device_ns", MR_SERIES_BOTH_DEVICE},
                            {"step_device_ns", MR_SERIES_STEP_DEVICE},
                            {"step_wall_ns", MR_SERIES_STEP_WALL}};
   mr_column head[MR_N_SERIES];
@@ -125,17 +127,18 @@ static mr_status log_stat(mr_log *log, const char *name, const mr_bench_stat *x)
 
 static mr_status log_result(mr_log *log, const mr_subject *s)
 {
-  static const char *const name[MR_N_BENCH_TIMES] = {[MR_BENCH_FWD] = "mixer_fwd",
-                                                     [MR_BENCH_BWD] = "mixer_bwd",
-                                                     [MR_BENCH_GEMM] = "mixer_gemm",
-                                                     [MR_BENCH_STEP] = "step",
-                                                     [MR_BENCH_PACE] = "pace"};
+  static const char *const name[MR_N_BENCH_TIMES] = {
+      [MR_BENCH_FWD] = "mixer_fwd",   [MR_BENCH_BWD] = "mixer_bwd", [MR_BENCH_BOTH] = "mixer_both",
+      [MR_BENCH_GEMM] = "mixer_gemm", [MR_BENCH_STEP] = "step",     [MR_BENCH_PACE] = "pace"};
   const mr_bench_row *r = s->row;
   const double tokens = (double)(s->c->batch * s->info.T);
   const struct {
     const char *name;
     double value;
   } number[] = {{"tokens_per_s", tokens / (r->time[MR_BENCH_STEP].median * 1e-9)},
+                {"mixer_both_device_ms", r->both_device / 1e6},
+                {"mixer_floor_ms", r->floor / 1e6},
+                {"mixer_floor_ratio", mr_bench_floor_ratio(r)},
                 {"gemm_ratio", r->gemm_ratio},
                 {"gemm_share", 1 / r->gemm_ratio},
                 {"gemm_flops", r->gemm_flops},
@@ -159,10 +162,10 @@ static mr_status log_ops(mr_log *log, mr_subject *s)
 {
   mr_op_time best[MOST_OPS], again[MOST_OPS];
   int n = MOST_OPS;
-  MR_CHECK(mr_tape_profile(s->tape, best, &n));
+  MR_CHECK(mr_tape_profile(s->tape, mr_pace_space, &s->b->pace, best, &n));
   for (int i = 1; i < PROFILES && s->row->time[MR_BENCH_STEP].median < LONG_STEP_NS; i++) {
     int n_again = MOST_OPS; /* the same rows: the same tape */
-    MR_CHECK(mr_tape_profile(s->tape, again, &n_again));
+    MR_CHECK(mr_tape_profile(s->tape, mr_pace_space, &s->b->pace, again, &n_again));
     for (int k = 0; k < n; k++)
       if (again[k].ns < best[k].ns) best[k].ns = again[k].ns;
   }

@@ -70,14 +70,14 @@ mr_status mr_subject_plan(mr_subject *s, const mr_model_def *m)
   r->threads = s->be->threads;
   MR_CHECK(plan_mixer(s));
   MR_CHECK(plan_step(s));
-  const int64_t moments = 2 * s->plan.params, host = s->be->device == MR_CPU ? 2 : 0;
+  const int64_t moments = 2 * s->plan.params, copies = s->be->device == MR_CPU ? 2 : 1;
   const mr_shape y = mr_shape_of(s->mixer, s->y);
   r->planned_bytes = mr_planned_bytes(&s->plan, moments);
   r->bound_bytes = r->planned_bytes - s->plan.acts_peak + s->plan.acts_bound;
   r->allowance_bytes = mr_allowance_bytes(s->be->device, r->planned_bytes, s->plan.nodes);
   /* The gate's network keeps nothing for a backward pass and is at most half as long. */
   r->needed_bytes = r->planned_bytes + slabs(&s->mixer_plan) +
-                    host * (int64_t)mr_bytes(&y, MR_REAL) + s->plan.acts_peak / 2;
+                    copies * (int64_t)mr_bytes(&y, MR_REAL) + s->plan.acts_peak / 2;
   r->launches = s->plan.launches;
   return count_work(s);
 }
@@ -98,10 +98,10 @@ static mr_status alloc_mixer(mr_subject *s)
   MR_CHECK(mr_tape_view(s->mixer, s->y, &s->y_view));
   MR_CHECK(mr_tape_grad_view(s->mixer, s->y, &s->dy_view));
   size_t bytes = mr_bytes(&s->y_view.shape, MR_REAL);
-  MR_CHECK(mr_calloc(&s->host_dy, bytes, 1));
+  MR_CHECK(s->be->api->alloc(s->be, bytes, &s->dy));
   MR_CHECK(mr_calloc(&s->host_y, bytes, 1));
-  draw_normal((uint64_t)s->c->seed, s->host_dy, mr_count(&s->y_view.shape));
-  return MR_OK;
+  draw_normal((uint64_t)s->c->seed, s->host_y, mr_count(&s->y_view.shape));
+  return s->be->api->upload(s->be, s->dy, s->host_y, bytes);
 }
 
 /* The device's own count of a whole step is its growth from before the slabs to after a step. */
@@ -151,7 +151,8 @@ void mr_subject_close(mr_subject *s)
   mr_free(s->scratch);
   if (s->be != NULL) mr_cpu_trace_free(s->be, s->products);
   s->products = NULL;
-  mr_free(s->host_dy);
+  if (s->mixer_graph != NULL) s->be->api->free_graph(s->be, s->mixer_graph);
+  if (s->be != NULL) s->be->api->release(s->be, s->dy);
   mr_free(s->host_y);
   mr_step_destroy(s->step);
   mr_feed_destroy(s->feed);
@@ -159,7 +160,7 @@ void mr_subject_close(mr_subject *s)
   mr_tape_destroy(s->tape);
   mr_tape_destroy(s->mixer);
   if (s->def != NULL) s->def->close(s->task);
-  s->scratch = NULL, s->host_dy = s->host_y = NULL;
+  s->scratch = NULL, s->dy = s->host_y = NULL, s->mixer_graph = NULL;
   s->step = NULL, s->feed = NULL, s->optim = NULL;
   s->tape = s->mixer = NULL, s->task = NULL;
 }
@@ -175,12 +176,33 @@ mr_status mr_mixer_forward(mr_subject *s)
 mr_status mr_mixer_seed(mr_subject *s)
 {
   size_t bytes = mr_bytes(&s->dy_view.shape, MR_REAL);
-  return s->be->api->upload(s->be, s->dy_view.data, s->host_dy, bytes);
+  return s->be->api->copy(s->be, s->dy_view.data, s->dy, bytes);
 }
 
 mr_status mr_mixer_backward(mr_subject *s)
 {
   return mr_tape_backward(s->mixer, 0, 1);
+}
+
+static mr_status queue_both(void *subject)
+{
+  mr_subject *s = subject;
+  MR_CHECK(mr_mixer_forward(s));
+  MR_CHECK(mr_mixer_seed(s));
+  return mr_mixer_backward(s);
+}
+
+mr_status mr_mixer_both(mr_subject *s)
+{
+  return s->mixer_graph != NULL ? s->be->api->launch(s->be, s->mixer_graph) : queue_both(s);
+}
+
+void mr_mixer_capture(mr_subject *s)
+{
+  mr_bench_row *r = s->row;
+  if (s->c->graph == 0 || s->be->api->capture_begin == NULL) return;
+  if (mr_backend_capture(s->be, queue_both, s, &s->mixer_graph) != MR_OK)
+    (void)snprintf(r->not_captured, sizeof r->not_captured, "its mixers: %s", mr_error_message());
 }
 
 /* A step's failure, told as what it means here. */

@@ -191,7 +191,7 @@ static mr_status log_profile(mr_training *t)
   int n = sizeof row / sizeof row[0];
   MR_CHECK(mr_feed_next(t->feed, MR_TRAIN, 0));
   MR_CHECK(mr_tape_tick(t->tape, 0, true));
-  MR_CHECK(mr_tape_profile(t->tape, row, &n));
+  MR_CHECK(mr_tape_profile(t->tape, NULL, NULL, row, &n));
   return mr_log_ops(t->log, row, n);
 }
 
