@@ -81,10 +81,14 @@ static void every_model_passes_the_gate_and_is_timed(void **state)
     assert_int_equal(row[i].state, MR_CELL_TIMED);
     assert_int_equal(row[i].samples, 3);
     assert_int_equal(row[i].length, 10);
-    assert_true(row[i].gemm_calls > 0 && row[i].gemm_flops > 0 && row[i].gemm_ratio > 0);
+    /* oneDNN makes its products out of sight, so nothing is told of them. */
+    const bool hidden = strstr(cell[i].config.model, "_vendor") != NULL;
+    assert_true((row[i].gemm_calls > 0) == !hidden && (row[i].gemm_flops > 0) == !hidden);
+    assert_true(isnan(row[i].gemm_ratio) == hidden && (hidden || row[i].gemm_ratio > 0));
     assert_true(row[i].gemm_peak_share > 0 && row[i].copy_share > 0 && row[i].launches > 0);
     for (int k = 0; k < MR_N_BENCH_TIMES; k++) {
       const mr_bench_stat *t = &row[i].time[k];
+      if (hidden && k == MR_BENCH_GEMM) continue;
       assert_true(t->min > 0 && t->min <= t->p10 && t->p10 <= t->median && t->median <= t->p90);
     }
     assert_true(row[i].floor > 0 && mr_bench_floor_ratio(&row[i]) > 0);

@@ -90,7 +90,7 @@ static void both_passes_are_one_launch_and_have_a_time_by_either_clock(void **st
   close_subject(&f);
 }
 
-/* Without h0 two products and a scan, whose backward passes count twice. */
+/* Without h0 two layers and a scan, forward and backward; a product takes longer than its bytes. */
 static void the_floor_is_the_sum_over_ops_of_the_larger_share(void **state)
 {
   fixture f;
@@ -101,14 +101,38 @@ static void the_floor_is_the_sum_over_ops_of_the_larger_share(void **state)
   assert_ok(mr_sample_all(&s, 1));
   mr_summarise(s);
   assert_ok(mr_subject_after(s));
-  const double rows = 2 * 12, D = 8, real = sizeof(mr_real);
-  const double bytes[] = {rows * 3 * D + 2 * D * D, rows * 3 * D, rows * 2 * D + D * D},
-               flops[] = {rows * 4 * D * D, rows * 4 * D, rows * 2 * D * D};
-  double floor = 0;
-  for (int i = 0; i < 3; i++)
-    floor += 3e9 * fmax(bytes[i] * real / f.b.copy_rate, flops[i] / f.b.gemm_rate);
+  const double rows = 2 * 12, D = 8, first = rows * 4 * D * D, second = rows * 2 * D * D;
+  const double biases = rows * 2 * D + rows * D, real = sizeof(mr_real);
+  const double flops = 3 * (first + second) + biases;
+  const double bytes = rows * (3 * D + 6 * D) * real; /* pre, h; pre, h, dh, dpre */
+  const double floor = 1e9 * (flops / f.b.gemm_rate + bytes / f.b.copy_rate);
   assert_true(fabs(f.row.floor - floor) < 1e-9 * floor);
   assert_true(fabs(mr_bench_floor_ratio(&f.row) * floor / f.row.both_device - 1) < 1e-9);
+  close_subject(&f);
+}
+
+static void the_products_alone_have_a_time_where_they_can_be_seen(void **state)
+{
+  fixture f;
+  mr_subject *s = &f.s;
+  (void)state;
+  open_subject(&f, CELL("graph") ":h0=zero");
+  assert_ok(mr_subject_gate(s));
+  assert_ok(mr_sample_all(&s, 1));
+  mr_summarise(s);
+  /* Two layers, each forward, for the gradient of its input and for that of its weight. */
+  const double rows = 2 * 12, D = 8;
+  assert_int_equal(f.row.gemm_calls, 6);
+  assert_true(f.row.gemm_flops == 3 * 2 * rows * (2 * D * D + D * D));
+  assert_true(f.row.time[MR_BENCH_GEMM].median > 0);
+  assert_true(f.row.gemm_ratio == f.row.both_device / f.row.time[MR_BENCH_GEMM].median);
+  close_subject(&f);
+  /* The kernel with its weights on chip multiplies by itself. */
+  open_subject(&f, "gru:b2t12d8l1:cuda:eager:selective_copy.data_tokens=2");
+  assert_true(s->hides_products);
+  assert_ok(mr_sample_all(&s, 1));
+  mr_summarise(s);
+  assert_true(isnan(f.row.gemm_ratio) && f.row.gemm_calls == 0);
   close_subject(&f);
 }
 
@@ -151,6 +175,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(both_passes_are_one_launch_and_have_a_time_by_either_clock),
       cmocka_unit_test(the_floor_is_the_sum_over_ops_of_the_larger_share),
+      cmocka_unit_test(the_products_alone_have_a_time_where_they_can_be_seen),
       cmocka_unit_test(without_graphs_they_run_op_by_op),
       cmocka_unit_test(a_mixer_that_cannot_be_captured_runs_op_by_op_and_says_why),
       cmocka_unit_test(a_graph_that_leaves_gradients_unwritten_is_not_timed),

@@ -28,7 +28,9 @@ mr_status mr_backend_open(mr_backend **out, mr_device dev, int threads)
 
 void mr_backend_close(mr_backend *be)
 {
-  if (be != NULL) be->api->close(be);
+  if (be == NULL) return;
+  mr_trace_free(be, be->trace);
+  be->api->close(be);
 }
 
 mr_status mr_backend_set_math(mr_backend *be, mr_math math)

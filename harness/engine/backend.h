@@ -67,6 +67,8 @@ typedef struct mr_gpu {
   char blas[32];                /* version of cuBLASLt */
 } mr_gpu;
 
+typedef struct mr_trace mr_trace;
+
 struct mr_backend {
   const mr_backend_api *api;
   mr_device device;
@@ -75,6 +77,8 @@ struct mr_backend {
   int shared_limit;    /* CUDA: bytes of shared memory a block may ask for          */
   mr_math math;        /* of products                                               */
   const char *binding; /* how threads are tied to cores, for the log                */
+  bool tracing;        /* products are being recorded ...                           */
+  mr_trace *trace;     /* ... here, [threads]; NULL: never yet                      */
   const mr_gpu *gpu;   /* NULL on the CPU                                           */
 };
 
@@ -92,23 +96,27 @@ MR_MUST mr_status mr_backend_set_math(mr_backend *be, mr_math math);
 MR_MUST mr_status mr_backend_capture(mr_backend *be, mr_status (*queue)(void *ctx), void *ctx,
                                      mr_graph **out);
 
+/* ---- Products alone (trace.c) ---------------------------------------------------------------- */
+
+/* Recording of the products of a piece of work, so that they can be made again alone: the GEMM floor
+ * of a kernel, with the same calls on the same threads and memory. begin() forgets what was recorded;
+ * replay() makes the recorded calls, on the CPU those of all threads side by side, on a device queued
+ * like any. Recording slows calls a little and must not be on while timing. Products that libraries and
+ * kernels make inside themselves are not seen. */
+MR_MUST mr_status mr_trace_begin(mr_backend *be);
+MR_MUST mr_status mr_trace_end(mr_backend *be, int64_t *n_calls, double *flops);
+MR_MUST mr_status mr_trace_replay(mr_backend *be);
+/* Exchanges what was recorded with what the caller keeps (*kept NULL: nothing yet), so that several
+ * recordings can be replayed in turn. Release with mr_trace_free, before the backend. */
+MR_MUST mr_status mr_trace_swap(mr_backend *be, mr_trace **kept);
+void mr_trace_free(const mr_backend *be, mr_trace *kept); /* NULL is fine */
+/* For devices: adds one product, made by that thread, while be->tracing. */
+void mr_trace_record(mr_backend *be, int thread, const mr_gemm *g);
+
 /* ---- CPU only ------------------------------------------------------------------------------- */
 
 /* One product on the calling thread; kernels call it inside their own parallel regions. */
 void mr_cpu_gemm(mr_backend *be, const mr_gemm *g);
-
-/* Recording of the products of a piece of work, so that they can be replayed alone: the GEMM floor
- * of a kernel, with the same calls on the same threads and memory. begin() forgets what was
- * recorded; replay() runs the recorded calls of all threads side by side. Recording slows calls a
- * little and must not be on while timing. */
-MR_MUST mr_status mr_cpu_trace_begin(mr_backend *be);
-MR_MUST mr_status mr_cpu_trace_end(mr_backend *be, int64_t *n_calls, double *flops);
-MR_MUST mr_status mr_cpu_trace_replay(mr_backend *be);
-/* Exchanges what was recorded with what the caller keeps (*kept NULL: nothing yet), so that several
- * recordings can be replayed in turn. Release with mr_cpu_trace_free, before the backend. */
-typedef struct mr_trace mr_trace;
-MR_MUST mr_status mr_cpu_trace_swap(mr_backend *be, mr_trace **kept);
-void mr_cpu_trace_free(mr_backend *be, mr_trace *kept); /* NULL is fine */
 
 /* The share [*from, *to) of 0..n that thread `tid` of `threads` takes: contiguous, as even as the
  * granule allows (every bound but the last is a multiple of `granule`). */

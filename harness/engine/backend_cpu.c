@@ -21,17 +21,8 @@
 
 enum { MARKS = 16 };
 
-/* The products one thread made while recording. */
-typedef struct mr_trace {
-  mr_gemm *call;
-  int64_t n, capacity;
-  mr_status st;
-} trace;
-
 typedef struct cpu {
   mr_backend base;
-  trace *trace; /* [threads] */
-  bool tracing;
   double mark[MARKS]; /* ns */
   char binding[64];
 } cpu;
@@ -89,25 +80,10 @@ static void multiply(const mr_gemm *g)
 #endif
 }
 
-static void record(trace *t, const mr_gemm *g)
-{
-  if (t->st != MR_OK) return;
-  if (t->n == t->capacity) {
-    const int64_t capacity = t->capacity > 0 ? 2 * t->capacity : 256;
-    void *p = t->call;
-    t->st = mr_regrow(&p, (size_t)capacity, sizeof *t->call);
-    if (t->st != MR_OK) return;
-    t->call = p;
-    t->capacity = capacity;
-  }
-  t->call[t->n++] = *g;
-}
-
 void mr_cpu_gemm(mr_backend *be, const mr_gemm *g)
 {
-  cpu *c = (cpu *)be;
   if (g->m <= 0 || g->n <= 0) return;
-  if (c->tracing) record(&c->trace[mr_tid()], g);
+  if (be->tracing) mr_trace_record(be, mr_tid(), g);
   multiply(g);
 }
 
@@ -180,9 +156,7 @@ static mr_status cpu_mem(mr_backend *be, mr_device_mem *out)
 
 static void cpu_close(mr_backend *be)
 {
-  cpu *c = (cpu *)be;
-  mr_cpu_trace_free(be, c->trace);
-  mr_free(c);
+  mr_free(be);
 }
 
 static const mr_backend_api cpu_api = {"cpu",    cpu_alloc, cpu_release, cpu_copy,     cpu_copy,
@@ -252,8 +226,6 @@ mr_status mr_cpu_open(mr_backend **out, int threads)
   c->base.threads = 1;
 #endif
   c->base.binding = c->binding;
-  MR_TRY(mr_calloc(&p, (size_t)c->base.threads, sizeof *c->trace));
-  c->trace = p;
   openblas_set_num_threads(1);
   snprintf(c->binding, sizeof c->binding, "not pinned");
   if (c->base.threads > 1 && c->base.threads == n_cores) {
@@ -266,62 +238,4 @@ mr_status mr_cpu_open(mr_backend **out, int threads)
 out:
   if (c != NULL) cpu_close(&c->base);
   return st;
-}
-
-mr_status mr_cpu_trace_begin(mr_backend *be)
-{
-  cpu *c = (cpu *)be;
-  if (be->device != MR_CPU)
-    return MR_FAIL(MR_ERR_UNSUPPORTED, "products are recorded on the CPU only");
-  for (int i = 0; i < be->threads; i++) c->trace[i].n = 0, c->trace[i].st = MR_OK;
-  c->tracing = true;
-  return MR_OK;
-}
-
-mr_status mr_cpu_trace_end(mr_backend *be, int64_t *n_calls, double *flops)
-{
-  cpu *c = (cpu *)be;
-  c->tracing = false;
-  *n_calls = 0, *flops = 0;
-  for (int i = 0; i < be->threads; i++) {
-    MR_CHECK(c->trace[i].st);
-    *n_calls += c->trace[i].n;
-    for (int64_t j = 0; j < c->trace[i].n; j++) {
-      const mr_gemm *g = &c->trace[i].call[j];
-      *flops += 2.0 * (double)g->m * (double)g->n * (double)g->k;
-    }
-  }
-  return MR_OK;
-}
-
-mr_status mr_cpu_trace_replay(mr_backend *be)
-{
-  cpu *c = (cpu *)be;
-  if (be->device != MR_CPU || c->tracing)
-    return MR_FAIL(MR_ERR_ARG, "replay needs a finished recording on the CPU");
-  MR_PARALLEL(be, true)
-  {
-    /* A smaller team than recorded would drop calls: stride over the lists. */
-    for (int i = mr_tid(); i < be->threads; i += mr_team())
-      for (int64_t j = 0; j < c->trace[i].n; j++) multiply(&c->trace[i].call[j]);
-  }
-  return MR_OK;
-}
-
-mr_status mr_cpu_trace_swap(mr_backend *be, mr_trace **kept)
-{
-  cpu *c = (cpu *)be;
-  void *p = *kept;
-  if (be->device != MR_CPU)
-    return MR_FAIL(MR_ERR_UNSUPPORTED, "products are recorded on the CPU only");
-  if (p == NULL) MR_CHECK(mr_calloc(&p, (size_t)be->threads, sizeof *c->trace));
-  *kept = c->trace;
-  c->trace = p;
-  return MR_OK;
-}
-
-void mr_cpu_trace_free(mr_backend *be, mr_trace *kept)
-{
-  for (int i = 0; kept != NULL && i < be->threads; i++) mr_free(kept[i].call);
-  mr_free(kept);
 }

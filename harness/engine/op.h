@@ -36,6 +36,7 @@ typedef struct mr_need {
   double flops, bytes;       /* of one forward call, least possible; for the roofline     */
   double flops_bwd;          /* of one backward call, least, whatever gradients are wanted */
   double flops_din[3];       /* more where the gradient of input i is wanted              */
+  bool hides_products;       /* it multiplies matrices by no mr_gemm that others could see */
   const char *variant;       /* which kernel the shape gets, static; NULL: there is one   */
 } mr_need;
 

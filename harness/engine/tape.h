@@ -82,6 +82,7 @@ typedef struct mr_node_info {
   const char *scope, *op;                     /* "block.0.mixer.", "linear"; as long as the tape */
   const char *variant;                        /* which kernel of the op; NULL: there is one */
   int64_t out_bytes, saved_bytes, work_bytes; /* work: of the larger pass    */
+  bool hides_products;                        /* as in mr_need               */
   double flops, bytes;                        /* of one forward call         */
   double flops_bwd, bytes_bwd;                /* of one backward call; 0: none is planned */
 } mr_node_info;

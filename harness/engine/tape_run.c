@@ -326,6 +326,7 @@ mr_status mr_tape_node(const mr_tape *t, int32_t i, mr_node_info *out)
   const node *n = &t->node[i];
   memset(out, 0, sizeof *out);
   out->scope = n->scope, out->op = n->op->name, out->variant = n->need.variant;
+  out->hides_products = n->need.hides_products;
   for (int32_t k = 0; k < n->op->n_out; k++)
     out->out_bytes += (int64_t)mr_bytes(&n->need.out[k], MR_REAL);
   for (int32_t k = 0; k < n->need.n_save; k++)

@@ -56,7 +56,8 @@ typedef struct mr_subject {
   void *dy;              /* device, [B,T,D]: the gradient that starts backward */
   void *host_y;          /* [B,T,D]                                */
   mr_graph *mixer_graph; /* forward and backward; NULL: op by op   */
-  mr_trace *products;    /* of one forward and backward; on the CPU */
+  mr_trace *products;    /* of one forward and backward            */
+  bool hides_products;   /* not all of them can be told apart      */
   mr_plan_report mixer_plan;
 
   mr_tape *tape; /* the whole network                               */

@@ -30,7 +30,13 @@ static mr_status plan_mixer(mr_subject *s)
   MR_CHECK(mr_tape_create(&s->mixer, s->be, (uint64_t)c->seed));
   s->y = mr_build_mixer(s->mixer, c, s->model, d);
   mr_keep(s->mixer, s->y);
-  return mr_tape_plan(s->mixer, s->y, true, &s->mixer_plan);
+  MR_CHECK(mr_tape_plan(s->mixer, s->y, true, &s->mixer_plan));
+  for (int32_t i = 0; i < s->mixer_plan.nodes; i++) {
+    mr_node_info info;
+    MR_CHECK(mr_tape_node(s->mixer, i, &info));
+    s->hides_products |= info.hides_products;
+  }
+  return MR_OK;
 }
 
 static mr_status plan_step(mr_subject *s)
@@ -149,7 +155,7 @@ void mr_subject_close(mr_subject *s)
     s->series[i] = NULL;
   }
   mr_free(s->scratch);
-  if (s->be != NULL) mr_cpu_trace_free(s->be, s->products);
+  if (s->be != NULL) mr_trace_free(s->be, s->products);
   s->products = NULL;
   if (s->mixer_graph != NULL) s->be->api->free_graph(s->be, s->mixer_graph);
   if (s->be != NULL) s->be->api->release(s->be, s->dy);

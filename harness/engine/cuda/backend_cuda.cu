@@ -180,6 +180,7 @@ mr_status cuda_gemm(mr_backend *be, const mr_gemm *g)
 {
   cuda *c = of(be);
   bool bias_left;
+  if (be->tracing) mr_trace_record(be, 0, g);
   MR_CHECK(mr_cuda_blas_gemm(c->blas, c->stream, c->workspace, be->math, g, &bias_left));
   if (bias_left) {
     mr_gemm k = *g;
