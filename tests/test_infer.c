@@ -4,6 +4,7 @@
 #include "testing.h"
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "h5log.h"
 #include "infer_impl.h"
@@ -57,6 +58,7 @@ static void every_model_passes_the_gate_and_is_timed(void **state)
       assert_int_equal(row[i].state, MR_CELL_TIMED);
       assert_int_equal(row[i].samples, 2);
       assert_int_equal(row[i].chunk, 6);
+      assert_true(llabs(row[i].device_bytes - row[i].planned_bytes) <= row[i].allowance_bytes);
       for (int k = 0; k < 2; k++)
         assert_true(both[k]->min > 0 && both[k]->min <= both[k]->p10 &&
                     both[k]->p10 <= both[k]->median && both[k]->median <= both[k]->p90);

@@ -30,6 +30,9 @@ typedef struct mr_graph mr_graph;
 
 typedef struct mr_device_mem {
   int64_t used_bytes, peak_bytes, total_bytes;
+  /* CPU: of the process's resident size what it did not ask for itself: libraries, stacks, the heap's
+   * free pages; below 0 where more was asked for than was written. 0 on CUDA. */
+  int64_t other_bytes;
 } mr_device_mem;
 
 /* Work is queued in order on one stream. Only download, elapsed and sync wait. Pointers are device
@@ -46,7 +49,7 @@ typedef struct mr_backend_api {
   mr_status (*mark)(mr_backend *be, int slot);         /* time mark, in stream order, slot 0..15 */
   mr_status (*elapsed)(mr_backend *be, int from, int to, double *ns);
   mr_status (*sync)(mr_backend *be);
-  mr_status (*mem)(mr_backend *be, mr_device_mem *out); /* asks the device, not us; CPU: RSS */
+  mr_status (*mem)(mr_backend *be, mr_device_mem *out); /* asks the device; CPU: what alloc gave */
   void (*close)(mr_backend *be);
   /* n rows of `bytes` each; dst and src step by their own pitch, in bytes. */
   mr_status (*copy_rows)(mr_backend *be, void *dst, size_t dst_pitch, const void *src,

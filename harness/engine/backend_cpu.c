@@ -9,7 +9,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #ifdef __SSE__
@@ -21,21 +20,42 @@
 
 enum { MARKS = 16 };
 
+typedef struct slab {
+  void *p;
+  int64_t bytes; /* asked for */
+} slab;
+
 typedef struct cpu {
   mr_backend base;
+  slab *slab; /* [n_slabs], what alloc gave and release has not taken back */
+  int n_slabs;
+  int64_t used, peak; /* bytes of them */
   double mark[MARKS]; /* ns */
   char binding[64];
 } cpu;
 
 static mr_status cpu_alloc(mr_backend *be, size_t bytes, void **out)
 {
-  (void)be;
-  return mr_alloc_slab(out, bytes);
+  cpu *c = (cpu *)be;
+  void *p = c->slab;
+  MR_CHECK(mr_regrow(&p, (size_t)c->n_slabs + 1, sizeof *c->slab));
+  c->slab = p;
+  MR_CHECK(mr_alloc_slab(out, bytes));
+  c->slab[c->n_slabs++] = (slab){*out, (int64_t)bytes};
+  c->used += (int64_t)bytes;
+  if (c->used > c->peak) c->peak = c->used;
+  return MR_OK;
 }
 
 static void cpu_release(mr_backend *be, void *p)
 {
-  (void)be;
+  cpu *c = (cpu *)be;
+  for (int i = c->n_slabs - 1; i >= 0 && p != NULL; i--) {
+    if (c->slab[i].p != p) continue;
+    c->used -= c->slab[i].bytes;
+    c->slab[i] = c->slab[--c->n_slabs];
+    break;
+  }
   mr_free(p);
 }
 
@@ -138,24 +158,24 @@ static mr_status cpu_sync(mr_backend *be)
 static mr_status cpu_mem(mr_backend *be, mr_device_mem *out)
 {
   mr_status st = MR_OK;
-  struct rusage ru;
   long pages = 0;
   FILE *f = fopen("/proc/self/statm", "r");
-  (void)be;
   memset(out, 0, sizeof *out);
-  if (f == NULL || fscanf(f, "%*s %ld", &pages) != 1 || getrusage(RUSAGE_SELF, &ru) != 0)
+  if (f == NULL || fscanf(f, "%*s %ld", &pages) != 1)
     st = MR_FAIL(MR_ERR_IO, "the process's memory use cannot be read from /proc/self/statm");
   if (f != NULL && fclose(f) != 0 && st == MR_OK)
     st = MR_FAIL(MR_ERR_IO, "/proc/self/statm cannot be closed");
   if (st != MR_OK) return st;
-  out->used_bytes = (int64_t)pages * sysconf(_SC_PAGESIZE);
-  out->peak_bytes = (int64_t)ru.ru_maxrss * 1024;
+  out->used_bytes = ((cpu *)be)->used;
+  out->peak_bytes = ((cpu *)be)->peak;
+  out->other_bytes = (int64_t)pages * sysconf(_SC_PAGESIZE) - mr_held_bytes();
   out->total_bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
   return MR_OK;
 }
 
 static void cpu_close(mr_backend *be)
 {
+  mr_free(((cpu *)be)->slab);
   mr_free(be);
 }
 

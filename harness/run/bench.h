@@ -62,7 +62,7 @@ typedef struct mr_bench_row {
   double grad_norm, grad_norm_check;  /* of the timed step; op by op       */
   double scaling;                     /* time of 2 n steps / time of n     */
   /* Memory of the whole training step, and of all that timing it holds; known before allocation. */
-  int64_t planned_bytes, bound_bytes, device_bytes, allowance_bytes;
+  int64_t planned_bytes, bound_bytes, device_bytes, other_bytes, allowance_bytes;
   int64_t needed_bytes, free_bytes;
   bool mistrusted;
 } mr_bench_row;

@@ -190,10 +190,9 @@ static mr_status count_floor(mr_subject *s)
 
 static void check_memory(const mr_subject *s)
 {
-  mr_bench_row *r = s->row;
-  if (mr_off_plan(s->be->device, r->planned_bytes, r->device_bytes, r->allowance_bytes))
-    doubt(r, "the device counts %lld bytes where %lld were planned", (long long)r->device_bytes,
-          (long long)r->planned_bytes);
+  const mr_growth g = mr_bench_growth(s->row);
+  char why[160];
+  if (mr_off_plan(&g, why, sizeof why)) doubt(s->row, "%s", why);
 }
 
 /* Marks lie between the readings of the clock, so they cannot be further apart. */

@@ -3,6 +3,7 @@
 #define MR_BENCH_IMPL_H
 #include "bench.h"
 #include "build.h"
+#include "facts.h"
 #include "feed.h"
 #include "h5log.h"
 #include "machine.h"
@@ -96,6 +97,9 @@ void mr_mixer_capture(mr_subject *s);
  * last step; MR_ERR_NUMERIC when a step so far went wrong. */
 MR_MUST mr_status mr_subject_step(mr_subject *s);
 MR_MUST mr_status mr_subject_check(mr_subject *s);
+
+/* What memory grew by, and should have. */
+mr_growth mr_bench_growth(const mr_bench_row *r);
 
 /* ---- bench_pace.c ---------------------------------------------------------------------------- */
 MR_MUST mr_status mr_pace_open(mr_pace *p, mr_backend *be);

@@ -175,14 +175,14 @@ static mr_status log_ops(mr_log *log, mr_subject *s)
 static mr_status log_times(mr_log *log, mr_subject *s)
 {
   const mr_bench_row *r = s->row;
+  const mr_growth growth = mr_bench_growth(r);
   MR_CHECK(mr_log_num(log, "machine", "copy_bytes_per_s", s->b->copy_rate));
   MR_CHECK(mr_log_num(log, "machine", "gemm_flop_per_s", s->b->gemm_rate));
   MR_CHECK(log_samples(log, s));
   MR_CHECK(log_result(log, s));
   MR_CHECK(log_ops(log, s));
   MR_CHECK(mr_log_nodes(log, s->tape, s->plan.nodes));
-  MR_CHECK(mr_log_device_within(log, s->b->device, r->planned_bytes, r->device_bytes,
-                                r->allowance_bytes));
+  MR_CHECK(mr_log_growth(log, &growth));
   MR_CHECK(mr_log_int(log, "memory", "rss_peak_bytes", mr_rss_peak()));
   if (!r->mistrusted) return MR_OK;
   MR_CHECK(mr_log_text(log, "/", "trust", "mistrusted"));

@@ -125,7 +125,13 @@ static mr_status alloc_step(mr_subject *s)
   MR_CHECK(mr_subject_step(s));
   MR_CHECK(s->be->api->mem(s->be, &after));
   s->row->device_bytes = after.used_bytes - before.used_bytes;
+  s->row->other_bytes = after.other_bytes - before.other_bytes;
   return MR_OK;
+}
+
+mr_growth mr_bench_growth(const mr_bench_row *r)
+{
+  return (mr_growth){r->planned_bytes, r->allowance_bytes, r->device_bytes, r->other_bytes};
 }
 
 static mr_status alloc_series(mr_subject *s)

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "infer.h"
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,11 +108,8 @@ static void conclude(mr_speaker *s)
   r->samples = s->n;
   r->prefill = summarise(s, s->prefill, s->n);
   r->token = summarise(s, s->token, s->n * s->tokens);
-  r->mistrusted = mr_off_plan(s->be->device, r->planned_bytes, r->device_bytes, r->allowance_bytes);
-  if (r->mistrusted)
-    snprintf(r->reason, sizeof r->reason,
-             "the device counts %" PRId64 " bytes where %" PRId64 " were planned", r->device_bytes,
-             r->planned_bytes);
+  const mr_growth growth = mr_speaker_growth(r);
+  r->mistrusted = mr_off_plan(&growth, r->reason, sizeof r->reason);
 }
 
 /* ---- A cell's end ---------------------------------------------------------------------------- */
@@ -177,6 +175,7 @@ static mr_status prepare(mr_speaker *s, const char *absent)
 static mr_status open_one(mr_speaker *s)
 {
   mr_device_mem before, after;
+  (void)malloc_trim(0); /* or what other cells gave back would hide some of it */
   MR_CHECK(s->be->api->mem(s->be, &before));
   mr_status st = mr_speaker_open(s);
   if (st == MR_OK) st = mr_speaker_gate(s);
@@ -186,7 +185,13 @@ static mr_status open_one(mr_speaker *s)
   }
   MR_CHECK(s->be->api->mem(s->be, &after));
   s->row->device_bytes = after.used_bytes - before.used_bytes;
+  s->row->other_bytes = after.other_bytes - before.other_bytes;
   return MR_OK;
+}
+
+mr_growth mr_speaker_growth(const mr_infer_row *r)
+{
+  return (mr_growth){r->planned_bytes, r->allowance_bytes, r->device_bytes, r->other_bytes};
 }
 
 /* Rounds of n speakers alternate, so that a machine that changes its pace meets them alike. */

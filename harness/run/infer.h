@@ -27,7 +27,7 @@ typedef struct mr_infer_row {
   int64_t chunk, state_bytes, state_step_bytes, planned_bytes, needed_bytes, free_bytes;
   /* What follows is of a timed cell. */
   int threads;
-  int64_t samples, device_bytes, allowance_bytes;
+  int64_t samples, device_bytes, other_bytes, allowance_bytes;
   /* ns; processor time on one CPU thread, otherwise by the clock */
   mr_bench_stat prefill; /* all contexts read and the outputs of their last step on the host */
   mr_bench_stat token;   /* one more step of all sequences and its outputs on the host       */

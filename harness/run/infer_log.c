@@ -57,6 +57,7 @@ static mr_status log_result(mr_log *l, const mr_speaker *s)
   static const char *const of_token[] = {"token_ms", "token_p10_ms", "token_p90_ms",
                                          "token_min_ms"};
   const mr_infer_row *r = s->row;
+  const mr_growth growth = mr_speaker_growth(r);
   const double B = (double)s->cell->config.batch;
   MR_CHECK(log_stat(l, &r->prefill, of_prefill));
   MR_CHECK(log_stat(l, &r->token, of_token));
@@ -64,8 +65,7 @@ static mr_status log_result(mr_log *l, const mr_speaker *s)
   MR_CHECK(mr_log_num(l, "result", "prefill_tokens_per_s",
                       B * (double)s->context / (r->prefill.median * 1e-9)));
   MR_CHECK(mr_log_num(l, "result", "tokens_per_s", B / (r->token.median * 1e-9)));
-  MR_CHECK(mr_log_device_within(l, s->be->device, r->planned_bytes, r->device_bytes,
-                                r->allowance_bytes));
+  MR_CHECK(mr_log_growth(l, &growth));
   return mr_log_int(l, "memory", "rss_peak_bytes", mr_rss_peak());
 }
 
