@@ -136,6 +136,32 @@ static void the_products_alone_have_a_time_where_they_can_be_seen(void **state)
   close_subject(&f);
 }
 
+/* Kernels, products and the optimizer's own count, also where a captured step hides them later; and
+ * what an op queues step by step is as many launches as steps. */
+static void launches_are_counted_as_they_are_queued(void **state)
+{
+  fixture f;
+  int32_t launched[2];
+  (void)state;
+  for (int graph = 0; graph < 2; graph++) {
+    open_subject(&f, graph ? CELL("graph") : CELL("eager"));
+    launched[graph] = f.row.launches;
+    assert_true(f.row.launches >
+                f.s.plan.op_calls); /* clip and AdamW, products with two gradients */
+    close_subject(&f);
+  }
+  assert_int_equal(launched[0], launched[1]);
+  for (int i = 0; i < 2; i++) { /* a state of 256 does not fit on chip */
+    char cell[128];
+    snprintf(cell, sizeof cell, "gru:b2t%dd256l1:cuda:eager:selective_copy.data_tokens=%d",
+             5 + 6 * i, 1);
+    open_subject(&f, cell);
+    launched[i] = f.row.launches;
+    close_subject(&f);
+  }
+  assert_true(launched[1] >= launched[0] + 6);
+}
+
 static void without_graphs_they_run_op_by_op(void **state)
 {
   fixture f;
@@ -176,6 +202,7 @@ int main(void)
       cmocka_unit_test(both_passes_are_one_launch_and_have_a_time_by_either_clock),
       cmocka_unit_test(the_floor_is_the_sum_over_ops_of_the_larger_share),
       cmocka_unit_test(the_products_alone_have_a_time_where_they_can_be_seen),
+      cmocka_unit_test(launches_are_counted_as_they_are_queued),
       cmocka_unit_test(without_graphs_they_run_op_by_op),
       cmocka_unit_test(a_mixer_that_cannot_be_captured_runs_op_by_op_and_says_why),
       cmocka_unit_test(a_graph_that_leaves_gradients_unwritten_is_not_timed),

@@ -321,7 +321,7 @@ static void the_plan_counts_what_it_makes(void **state)
   assert_ok(mr_tape_plan(t, z, true, &rep));
   assert_int_equal(rep.n_params, 6 + 12 + 4);
   assert_int_equal(rep.nodes, 2);
-  assert_int_equal(rep.launches, 4);
+  assert_int_equal(rep.op_calls, 4);
   assert_true(rep.flops >= 2 * 2 * 3 * 4);
   assert_true(rep.params >= rep.n_params * (int64_t)sizeof(mr_real));
   assert_true(rep.acts_peak >= rep.acts_bound && rep.acts_bound >= 8 * (int64_t)sizeof(mr_real));

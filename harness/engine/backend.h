@@ -80,6 +80,7 @@ struct mr_backend {
   int shared_limit;    /* CUDA: bytes of shared memory a block may ask for          */
   mr_math math;        /* of products                                               */
   const char *binding; /* how threads are tied to cores, for the log                */
+  int64_t launches;    /* CUDA: kernels, products and calls of libraries queued so far */
   bool tracing;        /* products are being recorded ...                           */
   mr_trace *trace;     /* ... here, [threads]; NULL: never yet                      */
   const mr_gpu *gpu;   /* NULL on the CPU                                           */

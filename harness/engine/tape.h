@@ -35,7 +35,7 @@ typedef struct mr_plan_report { /* bytes unless said otherwise */
   int64_t acts_peak;  /* the activation slab                                   */
   int64_t acts_bound; /* most bytes live at one moment: the lower bound        */
   int32_t nodes;      /* recorded ops                                          */
-  int32_t launches;   /* kernel calls of one forward and backward              */
+  int32_t op_calls;   /* of one forward and backward                           */
   int64_t n_params;   /* trainable numbers                                     */
   double flops;       /* of one forward                                        */
 } mr_plan_report;

@@ -320,12 +320,12 @@ static void report(const mr_tape *t, mr_plan_report *rep)
   rep->acts_peak = (int64_t)t->slab_bytes;
   rep->acts_bound = (int64_t)t->bound_bytes;
   rep->nodes = t->n_nodes;
-  rep->launches = t->n_nodes;
+  rep->op_calls = t->n_nodes;
   for (int32_t id = 1; id < t->n_values; id++)
     if (t->value[id].kind == VALUE_PARAM) rep->n_params += mr_count(&t->value[id].shape);
   for (int32_t i = 0; i < t->n_nodes; i++) {
     rep->flops += t->node[i].need.flops;
-    rep->launches += t->train && t->node[i].active;
+    rep->op_calls += t->train && t->node[i].active;
   }
   for (int32_t i = 0; i < t->n_bufs; i++)
     if (t->buf[i].first < t->n_nodes && t->buf[i].last >= t->n_nodes)

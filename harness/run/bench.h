@@ -46,7 +46,9 @@ typedef struct mr_bench_row {
   char reason[1024]; /* and why; or why the cell is mistrusted */
   /* What follows is of a timed cell. */
   int64_t length; /* steps of the mixer's sequences */
-  int32_t threads, launches;
+  int32_t threads;
+  int32_t
+      launches; /* of one step: kernels, products and calls of libraries; on the CPU calls of ops */
   const char *mode;       /* "graph" or "eager", as its steps are made */
   char not_captured[256]; /* why they are not captured after all       */
   mr_bench_stat time[MR_N_BENCH_TIMES];

@@ -153,6 +153,7 @@ static mr_status log_result(mr_log *log, const mr_subject *s)
   MR_CHECK(mr_log_num(log, "result", "step_wall_ms", r->step_wall / 1e6));
   for (size_t i = 0; i < sizeof number / sizeof *number; i++)
     MR_CHECK(mr_log_num(log, "result", number[i].name, number[i].value));
+  MR_CHECK(mr_log_int(log, "result", "launches", r->launches));
   MR_CHECK(mr_log_int(log, "result", "gemm_calls", r->gemm_calls));
   return mr_log_int(log, "result", "samples", r->samples);
 }

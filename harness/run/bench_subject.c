@@ -84,7 +84,6 @@ mr_status mr_subject_plan(mr_subject *s, const mr_model_def *m)
   /* The gate's network keeps nothing for a backward pass and is at most half as long. */
   r->needed_bytes = r->planned_bytes + slabs(&s->mixer_plan) +
                     copies * (int64_t)mr_bytes(&y, MR_REAL) + s->plan.acts_peak / 2;
-  r->launches = s->plan.launches;
   return count_work(s);
 }
 
@@ -122,7 +121,10 @@ static mr_status alloc_step(mr_subject *s)
   MR_CHECK(
       mr_step_create(&s->step, s->c, s->be, s->tape, &s->net, s->optim, NULL, "the benchmark"));
   MR_CHECK(mr_feed_next(s->feed, MR_TRAIN, 0));
-  MR_CHECK(mr_subject_step(s));
+  const int64_t launches = s->be->launches;
+  MR_CHECK(mr_subject_step(s)); /* op by op, also where later ones are captured */
+  s->row->launches =
+      s->be->device == MR_CPU ? s->plan.op_calls : (int32_t)(s->be->launches - launches);
   MR_CHECK(s->be->api->mem(s->be, &after));
   s->row->device_bytes = after.used_bytes - before.used_bytes;
   s->row->other_bytes = after.other_bytes - before.other_bytes;

@@ -18,7 +18,7 @@ mr_status mr_log_plan(mr_log *l, const mr_plan_report *p, int64_t moments)
   MR_CHECK(mr_log_int(l, "plan", "acts_peak_bytes", p->acts_peak));
   MR_CHECK(mr_log_int(l, "plan", "acts_bound_bytes", p->acts_bound));
   MR_CHECK(mr_log_int(l, "plan", "nodes", p->nodes));
-  MR_CHECK(mr_log_int(l, "plan", "launches", p->launches));
+  MR_CHECK(mr_log_int(l, "plan", "op_calls", p->op_calls));
   MR_CHECK(mr_log_int(l, "plan", "n_params", p->n_params));
   MR_CHECK(mr_log_num(l, "plan", "forward_flops", p->flops));
   return mr_log_int(l, "memory", "planned_bytes", mr_planned_bytes(p, moments));

@@ -182,6 +182,7 @@ mr_status cuda_gemm(mr_backend *be, const mr_gemm *g)
   bool bias_left;
   if (be->tracing) mr_trace_record(be, 0, g);
   MR_CHECK(mr_cuda_blas_gemm(c->blas, c->stream, c->workspace, be->math, g, &bias_left));
+  be->launches += 1 + bias_left;
   if (bias_left) {
     mr_gemm k = *g;
     void *args[] = {&k.c, &k.bias, &k.m, &k.n, &k.ldc};
