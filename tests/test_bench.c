@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bench_impl.h"
-#include "facts.h"
-#include "mem.h"
 #include "nets.h"
 
 enum { MOST_CELLS = 32, MOST_WORDS = 32 };
@@ -120,47 +118,6 @@ static void memory_is_planned_counted_and_bounded(void **state)
     assert_true(r->planned_bytes < r->needed_bytes && r->needed_bytes <= r->free_bytes);
     assert_true(llabs(r->device_bytes - r->planned_bytes) <= r->allowance_bytes);
   }
-}
-
-static void memory_off_the_plan_is_told_and_libraries_may_take_some(void **state)
-{
-  char why[160];
-  mr_growth g = {.planned = 1000, .allowance = 100, .device = 1100, .other = MR_MOST_OTHER_BYTES};
-  (void)state;
-  assert_false(mr_off_plan(&g, why, sizeof why));
-  g.device = 900;
-  assert_false(mr_off_plan(&g, why, sizeof why));
-  g.device = 1101;
-  assert_true(mr_off_plan(&g, why, sizeof why));
-  assert_string_equal(why, "the device counts 1101 bytes where 1000 were planned");
-  g.device = 899;
-  assert_true(mr_off_plan(&g, why, sizeof why));
-  g = (mr_growth){.planned = 1000, .allowance = 100, .device = 1000, .other = -1000000000};
-  assert_false(mr_off_plan(&g, why, sizeof why)); /* asked for, not written */
-  g.other = MR_MOST_OTHER_BYTES + 1;
-  assert_true(mr_off_plan(&g, why, sizeof why));
-  assert_holds(why, "libraries took");
-  assert_true(mr_allowance_bytes(MR_CPU, 1 << 30, 1000000) == 4 << 10);
-}
-
-static void the_processor_counts_what_it_was_asked_for(void **state)
-{
-  mr_backend *be = NULL;
-  mr_device_mem before, after;
-  void *slab, *small;
-  (void)state;
-  assert_ok(mr_backend_open(&be, MR_CPU, 1));
-  assert_ok(be->api->mem(be, &before));
-  assert_ok(be->api->alloc(be, 5 << 20, &slab));
-  assert_ok(be->api->alloc(be, 1000, &small));
-  assert_ok(be->api->mem(be, &after));
-  assert_int_equal(after.used_bytes - before.used_bytes, (5 << 20) + 1000);
-  assert_int_equal(after.peak_bytes, after.used_bytes);
-  be->api->release(be, slab);
-  be->api->release(be, small);
-  assert_ok(be->api->mem(be, &after));
-  assert_int_equal(after.used_bytes, before.used_bytes);
-  mr_backend_close(be);
 }
 
 static void a_noisy_machine_still_gets_five_samples_and_an_end(void **state)
@@ -504,8 +461,6 @@ int main(void)
       cmocka_unit_test_teardown(after_the_times_the_gradient_norm_is_that_of_the_step_op_by_op,
                                 tear_down),
       cmocka_unit_test_teardown(memory_is_planned_counted_and_bounded, tear_down),
-      cmocka_unit_test(memory_off_the_plan_is_told_and_libraries_may_take_some),
-      cmocka_unit_test(the_processor_counts_what_it_was_asked_for),
       cmocka_unit_test_teardown(a_noisy_machine_still_gets_five_samples_and_an_end, tear_down),
       cmocka_unit_test_teardown(every_sample_is_in_the_file, tear_down),
       cmocka_unit_test_teardown(the_file_tells_the_cell_its_ops_and_the_measured_rates, tear_down),

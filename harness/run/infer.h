@@ -26,12 +26,12 @@ typedef struct mr_infer_row {
   char reason[1024]; /* and why; or why it is mistrusted    */
   int64_t chunk, state_bytes, state_step_bytes, planned_bytes, needed_bytes, free_bytes;
   /* What follows is of a timed cell. */
-  int threads;
   int64_t samples, device_bytes, other_bytes, allowance_bytes;
   /* ns; processor time on one CPU thread, otherwise by the clock */
   mr_bench_stat prefill; /* all contexts read and the outputs of their last step on the host */
   mr_bench_stat token;   /* one more step of all sequences and its outputs on the host       */
-  bool mistrusted;       /* memory off the plan */
+  int threads;
+  bool mistrusted; /* memory off the plan */
 } mr_infer_row;
 
 /* The most steps, up to 2048, of which the context is a whole number of. */
