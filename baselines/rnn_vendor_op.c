@@ -56,6 +56,8 @@ static mr_status vendor_infer(const void *attr, const mr_view *in, int32_t n_in,
     if (mr_rule_given(in, n_in, i)) need->reads_in |= 1u << i;
   need->reads_out = a->gru ? 1 : 3;
   need->flops = steps * 2 * G * width * ((double)D + width) + 20 * steps * width;
+  need->flops_bwd = 2 * need->flops;
+  need->hides_products = true;
   need->bytes =
       steps * ((double)D + 2 * width) * sizeof(mr_real) + (double)mr_bytes(&need->save[0], MR_REAL);
   return MR_OK;

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "bench_impl.h"
-#include "facts.h"
 #include "nets.h"
 
 enum { MOST_CELLS = 32, MOST_WORDS = 32 };
@@ -81,12 +80,20 @@ static void every_model_passes_the_gate_and_is_timed(void **state)
     assert_int_equal(row[i].state, MR_CELL_TIMED);
     assert_int_equal(row[i].samples, 3);
     assert_int_equal(row[i].length, 10);
-    assert_true(row[i].gemm_calls > 0 && row[i].gemm_flops > 0 && row[i].gemm_ratio > 0);
+    /* oneDNN makes its products out of sight, so nothing is told of them. */
+    const bool hidden = strstr(cell[i].config.model, "_vendor") != NULL;
+    assert_true((row[i].gemm_calls > 0) == !hidden && (row[i].gemm_flops > 0) == !hidden);
+    assert_true(isnan(row[i].gemm_ratio) == hidden && (hidden || row[i].gemm_ratio > 0));
     assert_true(row[i].gemm_peak_share > 0 && row[i].copy_share > 0 && row[i].launches > 0);
     for (int k = 0; k < MR_N_BENCH_TIMES; k++) {
       const mr_bench_stat *t = &row[i].time[k];
+      if (hidden && k == MR_BENCH_GEMM) continue;
       assert_true(t->min > 0 && t->min <= t->p10 && t->p10 <= t->median && t->median <= t->p90);
     }
+    assert_false(row[i].mistrusted && strstr(row[i].reason, "planned") != NULL);
+    assert_true(llabs(row[i].device_bytes - row[i].planned_bytes) <= row[i].allowance_bytes);
+    assert_int_equal(row[i].allowance_bytes, 4 << 10);
+    assert_true(row[i].floor > 0 && mr_bench_floor_ratio(&row[i]) > 0);
   }
 }
 
@@ -110,18 +117,6 @@ static void memory_is_planned_counted_and_bounded(void **state)
     assert_true(r->bound_bytes > 0 && r->bound_bytes <= r->planned_bytes);
     assert_true(r->planned_bytes < r->needed_bytes && r->needed_bytes <= r->free_bytes);
     assert_true(llabs(r->device_bytes - r->planned_bytes) <= r->allowance_bytes);
-  }
-}
-
-static void on_a_gpu_all_that_is_asked_for_counts_on_the_cpu_what_is_written(void **state)
-{
-  (void)state;
-  for (int cuda = 0; cuda < 2; cuda++) {
-    const mr_device where = cuda ? MR_CUDA : MR_CPU;
-    assert_false(mr_off_plan(where, 1000, 1100, 100));
-    assert_true(mr_off_plan(where, 1000, 1101, 100));
-    assert_false(mr_off_plan(where, 1000, 900, 100));
-    assert_int_equal(mr_off_plan(where, 1000, 899, 100), cuda);
   }
 }
 
@@ -154,11 +149,8 @@ static void every_sample_is_in_the_file(void **state)
   static const struct {
     const char *name;
     mr_bench_time time;
-  } column[] = {{"fwd_ns", MR_BENCH_FWD},
-                {"bwd_ns", MR_BENCH_BWD},
-                {"gemm_ns", MR_BENCH_GEMM},
-                {"step_ns", MR_BENCH_STEP},
-                {"pace_ns", MR_BENCH_PACE}};
+  } column[] = {{"fwd_ns", MR_BENCH_FWD},   {"bwd_ns", MR_BENCH_BWD},   {"both_ns", MR_BENCH_BOTH},
+                {"gemm_ns", MR_BENCH_GEMM}, {"step_ns", MR_BENCH_STEP}, {"pace_ns", MR_BENCH_PACE}};
   mr_h5_table t;
   (void)state;
   const char *settings[] = {out_word()};
@@ -469,7 +461,6 @@ int main(void)
       cmocka_unit_test_teardown(after_the_times_the_gradient_norm_is_that_of_the_step_op_by_op,
                                 tear_down),
       cmocka_unit_test_teardown(memory_is_planned_counted_and_bounded, tear_down),
-      cmocka_unit_test(on_a_gpu_all_that_is_asked_for_counts_on_the_cpu_what_is_written),
       cmocka_unit_test_teardown(a_noisy_machine_still_gets_five_samples_and_an_end, tear_down),
       cmocka_unit_test_teardown(every_sample_is_in_the_file, tear_down),
       cmocka_unit_test_teardown(the_file_tells_the_cell_its_ops_and_the_measured_rates, tear_down),

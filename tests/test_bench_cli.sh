@@ -72,7 +72,8 @@ columns "$tmp/cells.tsv" model batch length step_ms speed_up_gru speed_up_mingru
   awk '$1 == "gru" { if ($5 != 1 || $7 != "nan") exit 1; gru = $4; over = $6 }
        $1 == "mingru" { r = gru / $4; if ($6 != 1 || $5 / r > 1.0001 || $5 / r < 0.9999 || over * $5 > 1.0001) exit 1 }' ||
   fail "speed-ups: $(columns "$tmp/cells.tsv" model step_ms speed_up_gru speed_up_mingru speed_up_lstm)"
-for column in step_p10_ms step_p90_ms mixer_fwd_ms mixer_bwd_ms mixer_gemm_ms gemm_share gemm_peak_share copy_share \
+for column in step_p10_ms step_p90_ms mixer_fwd_ms mixer_bwd_ms mixer_both_ms mixer_both_device_ms mixer_floor_ms \
+  mixer_floor_ratio mixer_gemm_ms gemm_share gemm_peak_share copy_share \
   scaling launches planned_bytes device_bytes bound_bytes needed_bytes copy_bytes_per_s gemm_flop_per_s; do
   columns "$tmp/cells.tsv" "$column" | grep -qv '^[0-9.e+-]*$' && fail "column $column: $(columns "$tmp/cells.tsv" "$column")"
 done

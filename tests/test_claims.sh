@@ -62,6 +62,17 @@ wrong 2 "is not understood" infer --cell=gru:b1t8d8l1:f32:infer
 wrong 2 "which does not exist" infer --model=nothing
 run infer --model=mingru "${tiny[@]}" --context=8 --samples=1 --limit=10 --json
 [ "$code" = 0 ] && grep -q '"state": "skipped"' out || fail "what does not fit is not skipped: $(cat out)"
+find runs/infer -name 'gru*' | while read -r file; do head -c 100 "$file" > cut && mv cut "$file"; done
+run infer --model=mingru,gru "${tiny[@]}" --context=8,16 --tokens=3 --samples=1 --out=runs/infer
+[ "$code" = 0 ] && [ "$(grep -c 'kept: ' out)" = 2 ] && ! grep -q '^gru.*kept' out ||
+  fail "a file that cannot be read stops the sweep: $(cat out err)"
+if [ ! -e /dev/nvidia0 ]; then
+  run infer --model=mingru,gru --device=cuda --context=8 --out=runs/absent
+  [ "$code" = 0 ] && [ "$(grep -c 'skipped: ' out)" = 2 ] || fail "an absent device: $(cat out err)"
+  run table cells runs/absent --format=tsv
+  [ "$(cell device status cuda | sort -u)" = skipped ] || fail "no record of an absent device"
+  wrong 2 "cuda" infer --model=mingru --device=cuda --context=8
+fi
 
 echo "crossover: a row for each pair, also where there is nothing to compare"
 run bench --model=mingru,gru --length=4,8 "${tiny[@]}" --selective_copy.data_tokens=1 --samples=3 --out=runs/bench

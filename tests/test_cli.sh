@@ -189,7 +189,7 @@ grep -q "nothing to do" "$tmp/err" || fail "a complete run does not say so"
 right "test accuracy" train "${tiny[@]}" --out=done.h5 --force
 right '"model": "gru"' bench --model=mingru,gru "${tiny[@]}" --samples=2 --json
 [ "$(wc -l < "$tmp/out")" = 2 ] || fail "bench --json of two models does not print two lines"
-for field in model batch length width layers device math mixer_fwd_ms mixer_bwd_ms mixer_gemm_ms \
+for field in model batch length width layers device math mixer_fwd_ms mixer_bwd_ms mixer_both_ms mixer_floor_ratio mixer_gemm_ms \
   step_ms planned_bytes device_bytes samples; do
   [ "$(grep -c "\"$field\": " "$tmp/out")" = 2 ] || fail "bench --json lacks $field"
 done

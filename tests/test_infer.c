@@ -4,6 +4,7 @@
 #include "testing.h"
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "h5log.h"
 #include "infer_impl.h"
@@ -28,7 +29,7 @@ static void add(const char *model, const char *words)
   while (rest != NULL && n < MOST_WORDS) word[n++] = strsep(&rest, " ");
   assert_true(n_cells < MOST_CELLS);
   memset(&cell[n_cells], 0, sizeof cell[0]);
-  assert_ok(mr_run_config(&cell[n_cells].config, NULL, n, word));
+  assert_ok(mr_cell_config(&cell[n_cells].config, NULL, n, word));
   n_cells++;
 }
 
@@ -57,6 +58,7 @@ static void every_model_passes_the_gate_and_is_timed(void **state)
       assert_int_equal(row[i].state, MR_CELL_TIMED);
       assert_int_equal(row[i].samples, 2);
       assert_int_equal(row[i].chunk, 6);
+      assert_true(llabs(row[i].device_bytes - row[i].planned_bytes) <= row[i].allowance_bytes);
       for (int k = 0; k < 2; k++)
         assert_true(both[k]->min > 0 && both[k]->min <= both[k]->p10 &&
                     both[k]->p10 <= both[k]->median && both[k]->median <= both[k]->p90);
@@ -187,6 +189,50 @@ static void what_cannot_run_here_is_skipped_and_the_others_go_on(void **state)
   assert_int_equal(row[1].state, MR_CELL_TIMED);
 }
 
+static void a_file_that_cannot_be_read_is_replaced_and_another_cells_is_not(void **state)
+{
+  char name[256], text[MR_CELL_TEXT];
+  mr_infer_opts o = {.tokens = 2, .samples = 1};
+  (void)state;
+  add("mingru", "");
+  assert_ok(mr_infer_describe(&cell[0], &o, 1, text));
+  mr_cell_file(text, name);
+  o.folder = mr_test_folder();
+  (void)mr_test_file(name, "no run", 6);
+  assert_ok(mr_infer(cell, 1, &o, row));
+  assert_int_equal(row[0].state, MR_CELL_TIMED);
+  add("gru", "");
+  char from[1024], to[1024];
+  snprintf(from, sizeof from, "%s", row[0].path);
+  assert_ok(mr_infer(cell + 1, 1, &o, row));
+  snprintf(to, sizeof to, "%s", row[0].path);
+  assert_int_equal(rename(from, to), 0);
+  assert_fails(mr_infer(cell + 1, 1, &o, row), MR_ERR_CONFIG, "is of the cell");
+}
+
+static void a_device_that_is_absent_skips_its_cells(void **state)
+{
+  char text[256];
+  mr_infer_opts o = {.tokens = 2, .samples = 1};
+  mr_backend *be = NULL;
+  (void)state;
+  if (mr_backend_open(&be, MR_CUDA, 0) == MR_OK) {
+    mr_backend_close(be);
+    skip();
+  }
+  o.folder = mr_test_folder();
+  add("mingru", "--device=cuda");
+  add("gru", "--device=cuda");
+  assert_ok(mr_infer(cell, 2, &o, row));
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(row[i].state, MR_CELL_SKIPPED);
+    assert_ok(mr_h5_attr(row[i].path, "/", "status", text, sizeof text));
+    assert_string_equal(text, "skipped");
+    assert_ok(mr_h5_attr(row[i].path, "/", "reason", text, sizeof text));
+    assert_holds(text, "cuda");
+  }
+}
+
 /* ---- Descriptors ----------------------------------------------------------------------------- */
 
 static void a_descriptor_makes_the_cell_that_made_it(void **state)
@@ -302,6 +348,8 @@ int main(void)
       TEST(every_sample_is_in_the_file_and_a_finished_cell_is_kept),
       TEST(what_does_not_fit_is_skipped_with_its_bytes_and_tried_again),
       TEST(what_cannot_run_here_is_skipped_and_the_others_go_on),
+      TEST(a_file_that_cannot_be_read_is_replaced_and_another_cells_is_not),
+      TEST(a_device_that_is_absent_skips_its_cells),
       TEST(a_descriptor_makes_the_cell_that_made_it),
       TEST(a_descriptor_that_is_not_understood_is_refused),
       TEST(the_gate_refuses_a_model_whose_steps_differ_from_the_whole_sequence),

@@ -35,6 +35,26 @@ static void regrow_starts_from_null_and_strdup_copies(void **state)
   mr_free(NULL);
 }
 
+static void what_is_held_goes_up_and_comes_back(void **state)
+{
+  const int64_t before = mr_held_bytes();
+  void *p = NULL, *q = NULL;
+  char *s = NULL;
+  (void)state;
+  assert_ok(mr_calloc(&p, 1000, 1));
+  assert_in_range(mr_held_bytes() - before, 1000, 1100);
+  assert_ok(mr_regrow(&p, 100000, 1));
+  assert_in_range(mr_held_bytes() - before, 100000, 110000);
+  assert_ok(mr_alloc_slab(&q, (5 << 20) + 1));
+  assert_in_range(mr_held_bytes() - before, 100000 + (6 << 20), 120000 + (8 << 20));
+  assert_ok(mr_strdup(&s, "text"));
+  mr_free(p);
+  mr_free(q);
+  mr_free(s);
+  mr_free(NULL);
+  assert_int_equal(mr_held_bytes(), before);
+}
+
 static void nothing_is_a_valid_block(void **state)
 {
   (void)state;
@@ -194,6 +214,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(calloc_gives_zeros_and_regrow_keeps_them),
       cmocka_unit_test(regrow_starts_from_null_and_strdup_copies),
+      cmocka_unit_test(what_is_held_goes_up_and_comes_back),
       cmocka_unit_test(nothing_is_a_valid_block),
       cmocka_unit_test(slabs_are_aligned_small_and_large),
       cmocka_unit_test(impossible_sizes_are_refused_with_a_sentence),

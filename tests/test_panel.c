@@ -80,14 +80,14 @@ static void a_replay_repeats_packed_products(void **state)
 {
   int64_t calls;
   double flops;
-  assert_ok(mr_cpu_trace_begin(*state));
+  assert_ok(mr_trace_begin(*state));
   product(*state, 6, 37, 7, true, 0);
-  assert_ok(mr_cpu_trace_end(*state, &calls, &flops));
+  assert_ok(mr_trace_end(*state, &calls, &flops));
   assert_int_equal(calls, 1);
   assert_true(flops == 2.0 * 6 * 37 * 7);
   const mr_real want = c[0];
   c[0] = 1000;
-  assert_ok(mr_cpu_trace_replay(*state));
+  assert_ok(mr_trace_replay(*state));
   assert_true(c[0] == want);
 }
 

@@ -341,10 +341,65 @@ static void the_plan_counts_what_it_makes(void **state)
   assert_ok(mr_tape_plan(t, z, true, &rep));
   assert_int_equal(rep.n_params, 6 + 12 + 4);
   assert_int_equal(rep.nodes, 2);
-  assert_int_equal(rep.launches, 4);
+  assert_int_equal(rep.op_calls, 4);
   assert_true(rep.flops >= 2 * 2 * 3 * 4);
   assert_true(rep.params >= rep.n_params * (int64_t)sizeof(mr_real));
   assert_true(rep.acts_peak >= rep.acts_bound && rep.acts_bound >= 8 * (int64_t)sizeof(mr_real));
+  mr_tape_destroy(t);
+}
+
+/* x [2,3]; weights [3,3]. */
+static void backward_costs_what_it_computes_and_moves(void **state)
+{
+  enum { ROWS = 2, K = 3, PRODUCT = 2 * ROWS * K * K };
+  const double real = sizeof(mr_real);
+  mr_tape *t = new_tape();
+  mr_node_info linear, act, add, first;
+  mr_op_time time[16];
+  int n = 16;
+  double flops = 0, bytes = 0;
+  (void)state;
+  mr_val x = mr_input(t, "x", mr_shape2(ROWS, K), MR_REAL), y = mr_linear(t, x, "in", K);
+  mr_val z = mr_add(t, y, mr_act(t, mr_linear(t, y, "l", K), MR_TANH));
+  assert_ok(mr_tape_plan(t, z, true, NULL));
+  assert_ok(mr_tape_node(t, 0, &first));
+  assert_ok(mr_tape_node(t, 1, &linear));
+  assert_ok(mr_tape_node(t, 2, &act));
+  assert_ok(mr_tape_node(t, 3, &add));
+  /* Nothing, where both gradients may lie in the memory of the sum's; else one of them is written. */
+  assert_true(add.flops_bwd == 0 && add.bytes_bwd <= 2 * ROWS * K * real);
+  /* Of the first layer nobody wants the gradient of the input: x, w, dy are read, dw and db written. */
+  assert_true(first.flops_bwd == PRODUCT + ROWS * K);
+  assert_true(first.bytes_bwd == (2 * ROWS * K + 2 * K * K + K) * real);
+  /* The second adds to dy what the sum's other branch left there. */
+  assert_true(linear.flops_bwd == 2 * PRODUCT + 2 * ROWS * K);
+  assert_true(linear.bytes_bwd == (4 * ROWS * K + 2 * K * K + K) * real);
+  assert_true(act.bytes_bwd == 3 * ROWS * K * real);
+  assert_ok(mr_tape_alloc(t));
+  assert_ok(mr_tape_profile(t, NULL, NULL, time, &n));
+  for (int i = 0; i < n; i++)
+    if (time[i].backward) flops += time[i].flops, bytes += time[i].bytes;
+  assert_true(flops == first.flops_bwd + linear.flops_bwd + act.flops_bwd + add.flops_bwd);
+  assert_true(bytes == first.bytes_bwd + linear.bytes_bwd + act.bytes_bwd + add.bytes_bwd);
+  mr_tape_destroy(t);
+}
+
+/* Each step's slice of x adds its share to the gradient of all of x. */
+static void a_slice_that_is_added_to_costs_its_own_size(void **state)
+{
+  enum { T = 50, D = 4 };
+  mr_tape *t = new_tape();
+  mr_node_info slice;
+  mr_val part[T];
+  (void)state;
+  mr_val x = mr_input(t, "x", mr_shape3(1, T, D), MR_REAL);
+  mr_val y = mr_linear(t, x, "l", D);
+  for (int i = 0; i < T; i++) part[i] = mr_slice_time(t, y, i, 1);
+  assert_ok(mr_tape_plan(t, mr_concat_time(t, part, T), true, NULL));
+  assert_ok(mr_tape_node(t, 1, &slice));
+  assert_true(slice.bytes_bwd == 3 * D * (double)sizeof(mr_real));
+  assert_ok(mr_tape_node(t, T, &slice)); /* the first to write fills the rest with zeros */
+  assert_true(slice.bytes_bwd == (D + T * D) * (double)sizeof(mr_real));
   mr_tape_destroy(t);
 }
 
@@ -378,21 +433,30 @@ static void the_dump_is_a_table_with_every_node(void **state)
   mr_test_folder_remove();
 }
 
-static void a_profile_names_every_op_both_ways(void **state)
+static mr_status count_call(void *ctx)
+{
+  ++*(int64_t *)ctx;
+  return MR_OK;
+}
+
+static void a_profile_names_every_op_both_ways_and_queues_other_work_in_front_of_each(void **state)
 {
   net n;
   mr_op_time rows[64];
+  int64_t calls = 0, before = 0;
   int n_rows = 64, back = 0, few = 1;
   (void)state;
   net_open(&n, be);
   assert_ok(mr_tape_tick(n.tape, 0, true));
-  assert_ok(mr_tape_profile(n.tape, rows, &n_rows));
+  assert_ok(mr_tape_profile(n.tape, count_call, &before, rows, &n_rows));
   for (int i = 0; i < n_rows; i++) {
     assert_true(rows[i].calls > 0 && rows[i].ns >= 0);
     back += rows[i].backward;
+    calls += rows[i].calls;
   }
+  assert_int_equal(before, calls);
   assert_int_equal(2 * back, n_rows);
-  assert_fails(mr_tape_profile(n.tape, rows, &few), MR_ERR_ARG, "rows");
+  assert_fails(mr_tape_profile(n.tape, NULL, NULL, rows, &few), MR_ERR_ARG, "rows");
   net_close(&n);
 }
 
@@ -428,8 +492,10 @@ int main(void)
       cmocka_unit_test(dropout_rests_outside_training),
       cmocka_unit_test(steps_allocate_nothing),
       cmocka_unit_test(the_plan_counts_what_it_makes),
+      cmocka_unit_test(backward_costs_what_it_computes_and_moves),
+      cmocka_unit_test(a_slice_that_is_added_to_costs_its_own_size),
       cmocka_unit_test(the_dump_is_a_table_with_every_node),
-      cmocka_unit_test(a_profile_names_every_op_both_ways),
+      cmocka_unit_test(a_profile_names_every_op_both_ways_and_queues_other_work_in_front_of_each),
   };
   return cmocka_run_group_tests(tests, open_backend, close_backend);
 }

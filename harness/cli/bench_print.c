@@ -17,9 +17,9 @@ static void print_head(const mr_bench_row *r)
       (long long)c->batch, (long long)r->length, (long long)c->width, (long long)c->layers,
       c->device, c->math, mr_cell_mode(c), r->cell->cold ? "cold" : "hot", r->threads,
       mr_bench_clock(r));
-  printf("%-18s %10s %10s %11s %10s %20s %7s %7s %7s %8s %11s %10s %8s\n", "model", "forward ms",
-         "backward", "products ms", "step ms", "p10 .. p90", "GEMM %", "peak %", "copy %",
-         "launches", "planned MB", "device MB", "samples");
+  printf("%-18s %10s %10s %10s %7s %11s %10s %20s %7s %7s %7s %8s %11s %10s %8s\n", "model",
+         "forward ms", "backward", "both ms", "/ floor", "products ms", "step ms", "p10 .. p90",
+         "GEMM %", "peak %", "copy %", "launches", "planned MB", "device MB", "samples");
 }
 
 static void print_row(const mr_bench_row *r)
@@ -36,9 +36,11 @@ static void print_row(const mr_bench_row *r)
   }
   snprintf(spread, sizeof spread, "%.3f .. %.3f", t[MR_BENCH_STEP].p10 / 1e6,
            t[MR_BENCH_STEP].p90 / 1e6);
-  printf("%-18s %10.3f %10.3f %11.3f %10.3f %20s %7.1f %7.1f %7.1f %8d %11.1f %10.1f %8lld\n",
-         r->cell->config.model, t[MR_BENCH_FWD].median / 1e6, t[MR_BENCH_BWD].median / 1e6,
-         t[MR_BENCH_GEMM].median / 1e6, t[MR_BENCH_STEP].median / 1e6, spread, 100 / r->gemm_ratio,
+  printf("%-18s %10.3f %10.3f %10.3f %7.2f %11.3f %10.3f %20s", r->cell->config.model,
+         t[MR_BENCH_FWD].median / 1e6, t[MR_BENCH_BWD].median / 1e6, t[MR_BENCH_BOTH].median / 1e6,
+         mr_bench_floor_ratio(r), t[MR_BENCH_GEMM].median / 1e6, t[MR_BENCH_STEP].median / 1e6,
+         spread);
+  printf(" %7.1f %7.1f %7.1f %8d %11.1f %10.1f %8lld\n", 100 / r->gemm_ratio,
          100 * r->gemm_peak_share, 100 * r->copy_share, r->launches, (double)r->planned_bytes / 1e6,
          (double)r->device_bytes / 1e6, (long long)r->samples);
   if (r->mistrusted) printf("%-18s mistrusted: %s\n", "", r->reason);
@@ -70,6 +72,10 @@ static void json_times(mr_json *j, const mr_bench_row *r)
 {
   json_stat(j, "mixer_fwd", &r->time[MR_BENCH_FWD]);
   json_stat(j, "mixer_bwd", &r->time[MR_BENCH_BWD]);
+  json_stat(j, "mixer_both", &r->time[MR_BENCH_BOTH]);
+  mr_json_field_num(j, "mixer_both_device_ms", r->both_device / 1e6);
+  mr_json_field_num(j, "mixer_floor_ms", r->floor / 1e6);
+  mr_json_field_num(j, "mixer_floor_ratio", mr_bench_floor_ratio(r));
   json_stat(j, "mixer_gemm", &r->time[MR_BENCH_GEMM]);
   json_stat(j, "step", &r->time[MR_BENCH_STEP]);
   mr_json_field_num(j, "step_wall_ms", r->step_wall / 1e6);

@@ -18,7 +18,8 @@ static int help(void)
       "minrnn infer times inference: reading a context (prefill), then one step at a time in\n"
       "recurrent mode, of one or several models. A model must pass a gate first: context and "
       "steps\n"
-      "give what the whole-sequence form gives. Times are medians.\n\n"
+      "give what the whole-sequence form gives. Times are medians. A cell that cannot run here is\n"
+      "recorded as skipped, unless it is the only one and nothing records it.\n\n"
       "Usage: minrnn infer [EXPERIMENT.cfg] [--model=A,B ...] [--batch=N,N ...] [--context=T,T "
       "...]\n"
       "                    [--width=D,D ...] [--key=value ...] [--tokens=N] [--chunk=N]\n"
@@ -199,7 +200,7 @@ static mr_status add_cell(cells *k, const arguments *a, int at)
     at /= m;
   }
   mr_cell *c = &k->cell[k->n];
-  MR_CHECK(mr_run_config(&c->config, a->settings.file, n, a->settings.word));
+  MR_CHECK(mr_cell_config(&c->config, a->settings.file, n, a->settings.word));
   k->n++;
   if (c->config.length >= 1) return MR_OK;
   return MR_FAIL(MR_ERR_CONFIG, "context is 0; allowed: 1 step or more");
@@ -243,6 +244,7 @@ static void print_json(const mr_infer_row *r, const mr_infer_opts *o)
   mr_json_begin(&j, stdout);
   mr_json_field_str(&j, "cell", r->descriptor);
   mr_json_field_str(&j, "state", state_word[r->state]);
+  mr_json_field_str(&j, "trust", r->mistrusted ? "mistrusted" : "trusted");
   if (r->reason[0] != '\0') mr_json_field_str(&j, "reason", r->reason);
   mr_json_field_str(&j, "model", c->model);
   mr_json_field_int(&j, "batch", c->batch);
@@ -280,6 +282,7 @@ static void print_text(const mr_infer_row *r)
            per_second(c->batch, r->token.median), (long long)r->state_bytes);
   else
     printf("%s: %s\n", state_word[r->state], r->state == MR_CELL_KEPT ? r->path : r->reason);
+  if (r->mistrusted) printf("%-16s mistrusted: %s\n", "", r->reason);
 }
 
 static void print_head(void)
@@ -290,11 +293,14 @@ static void print_head(void)
 
 /* ---- The command ----------------------------------------------------------------------------- */
 
-/* Times the n cells of one group and tells them; *bad counts those that failed. */
+/* Times the n cells of one group, of `all`, and tells them; *bad counts those that failed. */
 static mr_status one_group(const arguments *a, const mr_infer_opts *o, const mr_cell *cell, int n,
-                           mr_infer_row *row, int *bad)
+                           int all, mr_infer_row *row, int *bad)
 {
   MR_CHECK(mr_infer(cell, n, o, row));
+  /* The only cell cannot run here, and no file says so. */
+  if (all == 1 && row->path[0] == '\0' && row->status == MR_ERR_UNSUPPORTED)
+    return MR_FAIL(MR_ERR_CONFIG, "%s", row->reason);
   for (int i = 0; i < n; i++) {
     *bad += row[i].state == MR_CELL_FAILED;
     if (a->json)
@@ -314,7 +320,7 @@ static mr_status all_cells(const arguments *a, int *bad)
   if (!a->json) print_head();
   for (int i = 0, n; i < k.n; i += n) {
     n = mr_bench_group(k.cell + i, k.n - i);
-    MR_TRY(one_group(a, &a->opts, k.cell + i, n, k.row + i, bad));
+    MR_TRY(one_group(a, &a->opts, k.cell + i, n, k.n, k.row + i, bad));
   }
 out:
   close_cells(&k);
@@ -331,7 +337,7 @@ static mr_status named_cells(const arguments *a, int *bad)
     mr_infer_opts o = a->opts;
     MR_TRY(mr_infer_load(&k.cell[i], &o, a->cell[i]));
     k.n++;
-    MR_TRY(one_group(a, &o, &k.cell[i], 1, &k.row[i], bad));
+    MR_TRY(one_group(a, &o, &k.cell[i], 1, a->n_cells, &k.row[i], bad));
   }
 out:
   close_cells(&k);

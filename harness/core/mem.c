@@ -1,5 +1,6 @@
 /* mem.c — counted host allocation over the C library's heap. SPDX-License-Identifier: MIT */
 #include "mem.h"
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -8,13 +9,24 @@
 
 enum { SLAB_ALIGN = 256, HUGE_PAGE = 2 << 20, HUGE_WORTH = 4 << 20 };
 
-static atomic_int_fast64_t n_made;
+static atomic_int_fast64_t n_made, held;
 static atomic_int_fast64_t fail_in; /* allocations until the one that fails; <= 0: off */
 
 /* True when this allocation is the one that mr_alloc_fail_at picked. */
 static bool starved(void)
 {
   return atomic_load(&fail_in) > 0 && atomic_fetch_sub(&fail_in, 1) == 1;
+}
+
+int64_t mr_held_bytes(void)
+{
+  return (int64_t)atomic_load(&held);
+}
+
+static void made(void *p)
+{
+  atomic_fetch_add(&n_made, 1);
+  atomic_fetch_add(&held, (int64_t)malloc_usable_size(p));
 }
 
 static mr_status no_memory(size_t count, size_t size)
@@ -37,7 +49,7 @@ mr_status mr_calloc(void **out, size_t count, size_t size)
   size_t bytes = wanted(count, size);
   void *p = bytes == 0 || starved() ? NULL : calloc(bytes, 1);
   if (!p) return no_memory(count, size);
-  atomic_fetch_add(&n_made, 1);
+  made(p);
   *out = p;
   return MR_OK;
 }
@@ -51,7 +63,7 @@ mr_status mr_alloc_slab(void **out, size_t bytes)
   if (!p) return no_memory(bytes, 1);
   /* Advice only: without huge pages the slab works the same, a little slower. */
   if (align == HUGE_PAGE) (void)madvise(p, rounded, MADV_HUGEPAGE);
-  atomic_fetch_add(&n_made, 1);
+  made(p);
   *out = p;
   return MR_OK;
 }
@@ -59,9 +71,12 @@ mr_status mr_alloc_slab(void **out, size_t bytes)
 mr_status mr_regrow(void **p, size_t count, size_t size)
 {
   size_t bytes = wanted(count, size);
-  void *grown = bytes == 0 || starved() ? NULL : realloc(*p, bytes);
+  if (bytes == 0 || starved()) return no_memory(count, size);
+  const size_t before = malloc_usable_size(*p);
+  void *grown = realloc(*p, bytes);
   if (!grown) return no_memory(count, size);
-  atomic_fetch_add(&n_made, 1);
+  atomic_fetch_sub(&held, (int64_t)before);
+  made(grown);
   *p = grown;
   return MR_OK;
 }
@@ -72,13 +87,14 @@ mr_status mr_strdup(char **out, const char *s)
   char *copy = starved() ? NULL : malloc(bytes);
   if (!copy) return no_memory(bytes, 1);
   memcpy(copy, s, bytes);
-  atomic_fetch_add(&n_made, 1);
+  made(copy);
   *out = copy;
   return MR_OK;
 }
 
 void mr_free(void *p)
 {
+  atomic_fetch_sub(&held, (int64_t)malloc_usable_size(p));
   free(p);
 }
 

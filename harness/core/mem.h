@@ -20,6 +20,9 @@ MR_MUST mr_status mr_strdup(char **out, const char *s);
 /* NULL is fine. Serves all four. */
 void mr_free(void *p);
 
+/* Bytes of all blocks that the calls above gave out and mr_free has not taken back, as the C library
+ * cut them: the tail of a large slab counts though nobody asked for it or writes it. */
+int64_t mr_held_bytes(void);
 /* Allocations made so far by the calls above, in all threads. A training step adds none. */
 int64_t mr_alloc_count(void);
 /* Test hook: the n-th allocation from now (1 = the next) fails once. 0 turns it off. */

@@ -28,7 +28,9 @@ mr_status mr_backend_open(mr_backend **out, mr_device dev, int threads)
 
 void mr_backend_close(mr_backend *be)
 {
-  if (be != NULL) be->api->close(be);
+  if (be == NULL) return;
+  mr_trace_free(be, be->trace);
+  be->api->close(be);
 }
 
 mr_status mr_backend_set_math(mr_backend *be, mr_math math)
@@ -37,6 +39,18 @@ mr_status mr_backend_set_math(mr_backend *be, mr_math math)
     return MR_FAIL(MR_ERR_UNSUPPORTED, "device cpu: products are computed in f32 only");
   be->math = math;
   return MR_OK;
+}
+
+mr_status mr_backend_capture(mr_backend *be, mr_status (*queue)(void *ctx), void *ctx,
+                             mr_graph **out)
+{
+  MR_CHECK(be->api->capture_begin(be));
+  const mr_status queued = queue(ctx);
+  const mr_status ended = be->api->capture_end(be, out);
+  if (queued == MR_OK) return ended;
+  if (ended == MR_OK) be->api->free_graph(be, *out);
+  *out = NULL;
+  return queued;
 }
 
 void mr_share(int64_t n, int64_t granule, int tid, int threads, int64_t *from, int64_t *to)

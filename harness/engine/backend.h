@@ -32,6 +32,9 @@ typedef struct mr_graph mr_graph;
 
 typedef struct mr_device_mem {
   int64_t used_bytes, peak_bytes, total_bytes;
+  /* CPU: of the process's resident size what it did not ask for itself: libraries, stacks, the heap's
+   * free pages; below 0 where more was asked for than was written. 0 on CUDA. */
+  int64_t other_bytes;
 } mr_device_mem;
 
 /* Work is queued in order on one stream. Only download, elapsed and sync wait. Pointers are device
@@ -48,7 +51,7 @@ typedef struct mr_backend_api {
   mr_status (*mark)(mr_backend *be, int slot);         /* time mark, in stream order, slot 0..15 */
   mr_status (*elapsed)(mr_backend *be, int from, int to, double *ns);
   mr_status (*sync)(mr_backend *be);
-  mr_status (*mem)(mr_backend *be, mr_device_mem *out); /* asks the device, not us; CPU: RSS */
+  mr_status (*mem)(mr_backend *be, mr_device_mem *out); /* asks the device; CPU: what alloc gave */
   void (*close)(mr_backend *be);
   /* n rows of `bytes` each; dst and src step by their own pitch, in bytes. */
   mr_status (*copy_rows)(mr_backend *be, void *dst, size_t dst_pitch, const void *src,
@@ -69,6 +72,8 @@ typedef struct mr_gpu {
   char blas[32];                /* version of cuBLASLt */
 } mr_gpu;
 
+typedef struct mr_trace mr_trace;
+
 struct mr_backend {
   const mr_backend_api *api;
   mr_device device;
@@ -79,6 +84,9 @@ struct mr_backend {
   int64_t f32_products;    /* CUDA: kinds of product that had no kernel for `math` so far */
   int64_t workspace_bytes; /* CUDA: what products work in, taken when opened              */
   const char *binding;     /* how threads are tied to cores, for the log                  */
+  int64_t launches;        /* CUDA: kernels, products and calls of libraries queued so far */
+  bool tracing;            /* products are being recorded ...                             */
+  mr_trace *trace;         /* ... here, [threads]; NULL: never yet                        */
   const mr_gpu *gpu;       /* NULL on the CPU                                             */
 };
 
@@ -92,23 +100,31 @@ void mr_backend_close(mr_backend *be); /* NULL is fine */
 /* The math of products from now on; f32 at first, and always on the CPU: MR_ERR_UNSUPPORTED. */
 MR_MUST mr_status mr_backend_set_math(mr_backend *be, mr_math math);
 
+/* Records what queue(ctx) queues; *out is NULL after a failure. Only for a backend with capture_begin. */
+MR_MUST mr_status mr_backend_capture(mr_backend *be, mr_status (*queue)(void *ctx), void *ctx,
+                                     mr_graph **out);
+
+/* ---- Products alone (trace.c) ---------------------------------------------------------------- */
+
+/* Recording of the products of a piece of work, so that they can be made again alone: the GEMM floor
+ * of a kernel, with the same calls on the same threads and memory. begin() forgets what was recorded;
+ * replay() makes the recorded calls, on the CPU those of all threads side by side, on a device queued
+ * like any. Recording slows calls a little and must not be on while timing. Products that libraries and
+ * kernels make inside themselves are not seen. */
+MR_MUST mr_status mr_trace_begin(mr_backend *be);
+MR_MUST mr_status mr_trace_end(mr_backend *be, int64_t *n_calls, double *flops);
+MR_MUST mr_status mr_trace_replay(mr_backend *be);
+/* Exchanges what was recorded with what the caller keeps (*kept NULL: nothing yet), so that several
+ * recordings can be replayed in turn. Release with mr_trace_free, before the backend. */
+MR_MUST mr_status mr_trace_swap(mr_backend *be, mr_trace **kept);
+void mr_trace_free(const mr_backend *be, mr_trace *kept); /* NULL is fine */
+/* For devices: adds one product, made by that thread, while be->tracing. */
+void mr_trace_record(mr_backend *be, int thread, const mr_gemm *g);
+
 /* ---- CPU only ------------------------------------------------------------------------------- */
 
 /* One product on the calling thread; kernels call it inside their own parallel regions. */
 void mr_cpu_gemm(mr_backend *be, const mr_gemm *g);
-
-/* Recording of the products of a piece of work, so that they can be replayed alone: the GEMM floor
- * of a kernel, with the same calls on the same threads and memory. begin() forgets what was
- * recorded; replay() runs the recorded calls of all threads side by side. Recording slows calls a
- * little and must not be on while timing. */
-MR_MUST mr_status mr_cpu_trace_begin(mr_backend *be);
-MR_MUST mr_status mr_cpu_trace_end(mr_backend *be, int64_t *n_calls, double *flops);
-MR_MUST mr_status mr_cpu_trace_replay(mr_backend *be);
-/* Exchanges what was recorded with what the caller keeps (*kept NULL: nothing yet), so that several
- * recordings can be replayed in turn. Release with mr_cpu_trace_free, before the backend. */
-typedef struct mr_trace mr_trace;
-MR_MUST mr_status mr_cpu_trace_swap(mr_backend *be, mr_trace **kept);
-void mr_cpu_trace_free(mr_backend *be, mr_trace *kept); /* NULL is fine */
 
 /* The share [*from, *to) of 0..n that thread `tid` of `threads` takes: contiguous, as even as the
  * granule allows (every bound but the last is a multiple of `granule`). */

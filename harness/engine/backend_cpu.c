@@ -9,7 +9,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #ifdef __SSE__
@@ -21,30 +20,42 @@
 
 enum { MARKS = 16 };
 
-/* The products one thread made while recording. */
-typedef struct mr_trace {
-  mr_gemm *call;
-  int64_t n, capacity;
-  mr_status st;
-} trace;
+typedef struct slab {
+  void *p;
+  int64_t bytes; /* asked for */
+} slab;
 
 typedef struct cpu {
   mr_backend base;
-  trace *trace; /* [threads] */
-  bool tracing;
+  slab *slab; /* [n_slabs], what alloc gave and release has not taken back */
+  int n_slabs;
+  int64_t used, peak; /* bytes of them */
   double mark[MARKS]; /* ns */
   char binding[64];
 } cpu;
 
 static mr_status cpu_alloc(mr_backend *be, size_t bytes, void **out)
 {
-  (void)be;
-  return mr_alloc_slab(out, bytes);
+  cpu *c = (cpu *)be;
+  void *p = c->slab;
+  MR_CHECK(mr_regrow(&p, (size_t)c->n_slabs + 1, sizeof *c->slab));
+  c->slab = p;
+  MR_CHECK(mr_alloc_slab(out, bytes));
+  c->slab[c->n_slabs++] = (slab){*out, (int64_t)bytes};
+  c->used += (int64_t)bytes;
+  if (c->used > c->peak) c->peak = c->used;
+  return MR_OK;
 }
 
 static void cpu_release(mr_backend *be, void *p)
 {
-  (void)be;
+  cpu *c = (cpu *)be;
+  for (int i = c->n_slabs - 1; i >= 0 && p != NULL; i--) {
+    if (c->slab[i].p != p) continue;
+    c->used -= c->slab[i].bytes;
+    c->slab[i] = c->slab[--c->n_slabs];
+    break;
+  }
   mr_free(p);
 }
 
@@ -89,25 +100,10 @@ static void multiply(const mr_gemm *g)
 #endif
 }
 
-static void record(trace *t, const mr_gemm *g)
-{
-  if (t->st != MR_OK) return;
-  if (t->n == t->capacity) {
-    const int64_t capacity = t->capacity > 0 ? 2 * t->capacity : 256;
-    void *p = t->call;
-    t->st = mr_regrow(&p, (size_t)capacity, sizeof *t->call);
-    if (t->st != MR_OK) return;
-    t->call = p;
-    t->capacity = capacity;
-  }
-  t->call[t->n++] = *g;
-}
-
 void mr_cpu_gemm(mr_backend *be, const mr_gemm *g)
 {
-  cpu *c = (cpu *)be;
   if (g->m <= 0 || g->n <= 0) return;
-  if (c->tracing) record(&c->trace[mr_tid()], g);
+  if (be->tracing) mr_trace_record(be, mr_tid(), g);
   multiply(g);
 }
 
@@ -162,27 +158,25 @@ static mr_status cpu_sync(mr_backend *be)
 static mr_status cpu_mem(mr_backend *be, mr_device_mem *out)
 {
   mr_status st = MR_OK;
-  struct rusage ru;
   long pages = 0;
   FILE *f = fopen("/proc/self/statm", "r");
-  (void)be;
   memset(out, 0, sizeof *out);
-  if (f == NULL || fscanf(f, "%*s %ld", &pages) != 1 || getrusage(RUSAGE_SELF, &ru) != 0)
+  if (f == NULL || fscanf(f, "%*s %ld", &pages) != 1)
     st = MR_FAIL(MR_ERR_IO, "the process's memory use cannot be read from /proc/self/statm");
   if (f != NULL && fclose(f) != 0 && st == MR_OK)
     st = MR_FAIL(MR_ERR_IO, "/proc/self/statm cannot be closed");
   if (st != MR_OK) return st;
-  out->used_bytes = (int64_t)pages * sysconf(_SC_PAGESIZE);
-  out->peak_bytes = (int64_t)ru.ru_maxrss * 1024;
+  out->used_bytes = ((cpu *)be)->used;
+  out->peak_bytes = ((cpu *)be)->peak;
+  out->other_bytes = (int64_t)pages * sysconf(_SC_PAGESIZE) - mr_held_bytes();
   out->total_bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
   return MR_OK;
 }
 
 static void cpu_close(mr_backend *be)
 {
-  cpu *c = (cpu *)be;
-  mr_cpu_trace_free(be, c->trace);
-  mr_free(c);
+  mr_free(((cpu *)be)->slab);
+  mr_free(be);
 }
 
 static const mr_backend_api cpu_api = {"cpu",    cpu_alloc, cpu_release, cpu_copy,     cpu_copy,
@@ -252,8 +246,6 @@ mr_status mr_cpu_open(mr_backend **out, int threads)
   c->base.threads = 1;
 #endif
   c->base.binding = c->binding;
-  MR_TRY(mr_calloc(&p, (size_t)c->base.threads, sizeof *c->trace));
-  c->trace = p;
   openblas_set_num_threads(1);
   snprintf(c->binding, sizeof c->binding, "not pinned");
   if (c->base.threads > 1 && c->base.threads == n_cores) {
@@ -266,62 +258,4 @@ mr_status mr_cpu_open(mr_backend **out, int threads)
 out:
   if (c != NULL) cpu_close(&c->base);
   return st;
-}
-
-mr_status mr_cpu_trace_begin(mr_backend *be)
-{
-  cpu *c = (cpu *)be;
-  if (be->device != MR_CPU)
-    return MR_FAIL(MR_ERR_UNSUPPORTED, "products are recorded on the CPU only");
-  for (int i = 0; i < be->threads; i++) c->trace[i].n = 0, c->trace[i].st = MR_OK;
-  c->tracing = true;
-  return MR_OK;
-}
-
-mr_status mr_cpu_trace_end(mr_backend *be, int64_t *n_calls, double *flops)
-{
-  cpu *c = (cpu *)be;
-  c->tracing = false;
-  *n_calls = 0, *flops = 0;
-  for (int i = 0; i < be->threads; i++) {
-    MR_CHECK(c->trace[i].st);
-    *n_calls += c->trace[i].n;
-    for (int64_t j = 0; j < c->trace[i].n; j++) {
-      const mr_gemm *g = &c->trace[i].call[j];
-      *flops += 2.0 * (double)g->m * (double)g->n * (double)g->k;
-    }
-  }
-  return MR_OK;
-}
-
-mr_status mr_cpu_trace_replay(mr_backend *be)
-{
-  cpu *c = (cpu *)be;
-  if (be->device != MR_CPU || c->tracing)
-    return MR_FAIL(MR_ERR_ARG, "replay needs a finished recording on the CPU");
-  MR_PARALLEL(be, true)
-  {
-    /* A smaller team than recorded would drop calls: stride over the lists. */
-    for (int i = mr_tid(); i < be->threads; i += mr_team())
-      for (int64_t j = 0; j < c->trace[i].n; j++) multiply(&c->trace[i].call[j]);
-  }
-  return MR_OK;
-}
-
-mr_status mr_cpu_trace_swap(mr_backend *be, mr_trace **kept)
-{
-  cpu *c = (cpu *)be;
-  void *p = *kept;
-  if (be->device != MR_CPU)
-    return MR_FAIL(MR_ERR_UNSUPPORTED, "products are recorded on the CPU only");
-  if (p == NULL) MR_CHECK(mr_calloc(&p, (size_t)be->threads, sizeof *c->trace));
-  *kept = c->trace;
-  c->trace = p;
-  return MR_OK;
-}
-
-void mr_cpu_trace_free(mr_backend *be, mr_trace *kept)
-{
-  for (int i = 0; kept != NULL && i < be->threads; i++) mr_free(kept[i].call);
-  mr_free(kept);
 }

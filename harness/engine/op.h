@@ -32,7 +32,11 @@ typedef struct mr_need {
   uint32_t reads_out;        /* bit i: backward reads output i                            */
   uint32_t passes;           /* bit i: din[i] equals dout[0]; one memory where it is safe */
   uint32_t overwrites;       /* bit i: din[i] may be written over in[i], element by element */
+  uint32_t part;             /* bit i: adding to din[i] touches no more than dout[0] is   */
   double flops, bytes;       /* of one forward call, least possible; for the roofline     */
+  double flops_bwd;          /* of one backward call, least, whatever gradients are wanted */
+  double flops_din[3];       /* more where the gradient of input i is wanted              */
+  bool hides_products;       /* it multiplies matrices by no mr_gemm that others could see */
   const char *variant;       /* which kernel the shape gets, static; NULL: there is one   */
 } mr_need;
 

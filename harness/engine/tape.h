@@ -34,11 +34,11 @@ typedef struct mr_plan_report { /* bytes unless said otherwise */
   int64_t acts_saved; /* live at the turn from forward to backward             */
   int64_t acts_peak;  /* the activation slab                                   */
   int64_t acts_bound; /* most bytes live at one moment: the lower bound        */
-  int64_t workspace; /* of products (not of the slab) and of the op that wants most (of the slab) */
-  int32_t nodes;     /* recorded ops                                          */
-  int32_t launches;  /* kernel calls of one forward and backward              */
-  int64_t n_params;  /* trainable numbers                                     */
-  double flops;      /* of one forward                                        */
+  int64_t workspace;  /* of products (not of the slab) and of the op that wants most (of it) */
+  int32_t nodes;      /* recorded ops                                          */
+  int32_t op_calls;   /* of one forward and backward                           */
+  int64_t n_params;   /* trainable numbers                                     */
+  double flops;       /* of one forward                                        */
 } mr_plan_report;
 
 /* A parameter as optimizer, checkpoint and tests see it: value and gradient have one shape. */
@@ -83,7 +83,9 @@ typedef struct mr_node_info {
   const char *scope, *op;                     /* "block.0.mixer.", "linear"; as long as the tape */
   const char *variant;                        /* which kernel of the op; NULL: there is one */
   int64_t out_bytes, saved_bytes, work_bytes; /* work: of the larger pass    */
+  bool hides_products;                        /* as in mr_need               */
   double flops, bytes;                        /* of one forward call         */
+  double flops_bwd, bytes_bwd;                /* of one backward call; 0: none is planned */
 } mr_node_info;
 MR_MUST mr_status mr_tape_node(const mr_tape *t, int32_t i, mr_node_info *out);
 /* The step as a table: node, op, shapes, buffers with live ranges and offsets. */
@@ -111,7 +113,9 @@ typedef struct mr_op_time {
   double ns, flops, bytes;
 } mr_op_time;
 /* Runs one forward and (if planned for training) one backward with a mark round each call. Fills at
- * most *n rows and sets *n. */
-MR_MUST mr_status mr_tape_profile(mr_tape *t, mr_op_time *rows, int *n);
+ * most *n rows and sets *n. before(ctx), NULL: nothing, queues other work in front of each call: a
+ * device's first mark would else stand before the launch has reached it. */
+MR_MUST mr_status mr_tape_profile(mr_tape *t, mr_status (*before)(void *ctx), void *ctx,
+                                  mr_op_time *rows, int *n);
 MR_C_END
 #endif

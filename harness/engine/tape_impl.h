@@ -34,6 +34,7 @@ typedef struct node {
   int32_t work_fwd, work_bwd;
   int32_t zero_out; /* buffer of a dout[0] that nobody gives      */
   bool active;      /* has a backward                             */
+  double flops_bwd, bytes_bwd;
 } node;
 
 /* How the gradient of one operand is written. */

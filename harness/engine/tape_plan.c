@@ -230,6 +230,37 @@ static void share_gradients(mr_tape *t)
   }
 }
 
+/* What the backward call of node n computes and moves at least. It reads what it declares and the
+ * gradients that are given, and writes the wanted ones; one that is added to is read too. A gradient
+ * that equals dout[0] and lies in its memory costs nothing. */
+static void count_backward(const mr_tape *t, node *n)
+{
+  const double dout = (double)mr_bytes(&n->need.out[0], MR_REAL);
+  double flops = n->need.flops_bwd, read = 0, written = 0;
+  for (int32_t k = 0; k < n->n_in; k++) {
+    const operand *x = &t->operand[n->in + k];
+    const value *v = &t->value[x->value];
+    const double bytes = x->value != 0 ? (double)mr_bytes(&v->shape, v->dtype) : 0;
+    if (bit(n->need.reads_in, k)) read += bytes;
+    if (!x->wanted || (x->shared && bit(n->need.passes, k))) continue;
+    if (k < 3) flops += n->need.flops_din[k];
+    const bool part = !x->first && bit(n->need.part, k) && dout < bytes;
+    const double touched = part ? dout : bytes;
+    written += touched;
+    if (x->first) continue;
+    read += touched;
+    flops += touched / sizeof(mr_real);
+  }
+  for (int32_t o = 0; o < n->op->n_out; o++) {
+    const double bytes = (double)mr_bytes(&n->need.out[o], MR_REAL);
+    if (bit(n->need.reads_out, o)) read += bytes;
+    if (o == 0 || t->value[n->out + o].has_grad) read += bytes;
+  }
+  for (int32_t s = 0; s < n->need.n_save; s++) read += (double)mr_bytes(&n->need.save[s], MR_REAL);
+  if (written == 0) return;
+  n->flops_bwd = flops, n->bytes_bwd = read + written;
+}
+
 /* Places one buffer per shared memory, over the union of its members' lives. */
 static mr_status place(mr_tape *t)
 {
@@ -289,7 +320,7 @@ static void report(const mr_tape *t, mr_plan_report *rep)
   rep->acts_peak = (int64_t)t->slab_bytes;
   rep->acts_bound = (int64_t)t->bound_bytes;
   rep->nodes = t->n_nodes;
-  rep->launches = t->n_nodes;
+  rep->op_calls = t->n_nodes;
   for (int32_t id = 1; id < t->n_values; id++)
     if (t->value[id].kind == VALUE_PARAM) rep->n_params += mr_count(&t->value[id].shape);
   size_t work = 0;
@@ -298,7 +329,7 @@ static void report(const mr_tape *t, mr_plan_report *rep)
     work = need->work_fwd > work ? need->work_fwd : work;
     work = t->train && need->work_bwd > work ? need->work_bwd : work;
     rep->flops += need->flops;
-    rep->launches += t->train && t->node[i].active;
+    rep->op_calls += t->train && t->node[i].active;
   }
   rep->workspace = t->be->workspace_bytes + (int64_t)work;
   for (int32_t i = 0; i < t->n_bufs; i++)
@@ -321,6 +352,8 @@ mr_status mr_tape_plan(mr_tape *t, mr_val root, bool train, mr_plan_report *rep)
   value_buffers(t);
   node_buffers(t);
   if (train) share_gradients(t);
+  for (int32_t i = 0; i < t->n_nodes; i++)
+    if (t->node[i].active) count_backward(t, &t->node[i]);
   MR_CHECK(place(t));
   place_params(t);
   t->planned = true;

@@ -266,48 +266,55 @@ mr_status mr_tape_backward(mr_tape *t, mr_real beta, mr_real scale)
 
 /* ==== Looking inside ========================================================================= */
 
-static mr_status add_time(const node *n, bool backward, double ns, mr_op_time *rows, int cap,
-                          int *n_rows)
+typedef struct profile {
+  mr_tape *t;
+  mr_status (*before)(void *ctx);
+  void *ctx;
+  mr_op_time *rows;
+  int cap, n;
+} profile;
+
+static mr_status add_time(profile *p, const node *n, bool backward, double ns)
 {
   int r = 0;
-  while (r < *n_rows && (rows[r].op != n->op->name || rows[r].backward != backward)) r++;
-  if (r == cap) return MR_FAIL(MR_ERR_ARG, "a profile needs more than %d rows", cap);
-  if (r == *n_rows) {
-    memset(&rows[r], 0, sizeof rows[r]);
-    rows[r].op = n->op->name, rows[r].backward = backward;
-    ++*n_rows;
+  while (r < p->n && (p->rows[r].op != n->op->name || p->rows[r].backward != backward)) r++;
+  if (r == p->cap) return MR_FAIL(MR_ERR_ARG, "a profile needs more than %d rows", p->cap);
+  mr_op_time *row = &p->rows[r];
+  if (r == p->n) {
+    *row = (mr_op_time){.op = n->op->name, .backward = backward};
+    p->n++;
   }
-  rows[r].calls++;
-  rows[r].ns += ns;
-  rows[r].flops += n->need.flops * (backward ? 2 : 1);
-  rows[r].bytes += n->need.bytes * (backward ? 2 : 1);
+  row->calls++;
+  row->ns += ns;
+  row->flops += backward ? n->flops_bwd : n->need.flops;
+  row->bytes += backward ? n->bytes_bwd : n->need.bytes;
   return MR_OK;
 }
 
-mr_status mr_tape_profile(mr_tape *t, mr_op_time *rows, int *n)
+static mr_status time_call(profile *p, int32_t i, bool backward)
 {
+  mr_tape *t = p->t;
   const mr_backend_api *api = t->be->api;
-  const int cap = *n;
   double ns;
+  if (p->before != NULL) MR_CHECK(p->before(p->ctx));
+  MR_CHECK(api->mark(t->be, 0));
+  MR_CHECK(backward ? backward_node(t, i) : run_call(t, &t->fwd[i], i));
+  MR_CHECK(api->mark(t->be, 1));
+  MR_CHECK(api->elapsed(t->be, 0, 1, &ns));
+  return add_time(p, &t->node[i], backward, ns);
+}
+
+mr_status mr_tape_profile(mr_tape *t, mr_status (*before)(void *ctx), void *ctx, mr_op_time *rows,
+                          int *n)
+{
+  profile p = {t, before, ctx, rows, *n, 0};
   *n = 0;
   if (!t->allocated) return MR_FAIL(MR_ERR_ARG, "the tape is not allocated yet");
-  for (int32_t i = 0; i < t->n_nodes; i++) {
-    MR_CHECK(api->mark(t->be, 0));
-    MR_CHECK(run_call(t, &t->fwd[i], i));
-    MR_CHECK(api->mark(t->be, 1));
-    MR_CHECK(api->elapsed(t->be, 0, 1, &ns));
-    MR_CHECK(add_time(&t->node[i], false, ns, rows, cap, n));
-  }
-  if (!t->train) return MR_OK;
-  MR_CHECK(begin_backward(t, 0, 1));
-  for (int32_t i = t->n_nodes - 1; i >= 0; i--) {
-    if (!t->node[i].active) continue;
-    MR_CHECK(api->mark(t->be, 0));
-    MR_CHECK(backward_node(t, i));
-    MR_CHECK(api->mark(t->be, 1));
-    MR_CHECK(api->elapsed(t->be, 0, 1, &ns));
-    MR_CHECK(add_time(&t->node[i], true, ns, rows, cap, n));
-  }
+  for (int32_t i = 0; i < t->n_nodes; i++) MR_CHECK(time_call(&p, i, false));
+  if (t->train) MR_CHECK(begin_backward(t, 0, 1));
+  for (int32_t i = t->n_nodes - 1; t->train && i >= 0; i--)
+    if (t->node[i].active) MR_CHECK(time_call(&p, i, true));
+  *n = p.n;
   return MR_OK;
 }
 
@@ -319,6 +326,7 @@ mr_status mr_tape_node(const mr_tape *t, int32_t i, mr_node_info *out)
   const node *n = &t->node[i];
   memset(out, 0, sizeof *out);
   out->scope = n->scope, out->op = n->op->name, out->variant = n->need.variant;
+  out->hides_products = n->need.hides_products;
   for (int32_t k = 0; k < n->op->n_out; k++)
     out->out_bytes += (int64_t)mr_bytes(&n->need.out[k], MR_REAL);
   for (int32_t k = 0; k < n->need.n_save; k++)
@@ -326,6 +334,7 @@ mr_status mr_tape_node(const mr_tape *t, int32_t i, mr_node_info *out)
   const size_t fwd = n->need.work_fwd, bwd = n->need.work_bwd;
   out->work_bytes = (int64_t)(fwd > bwd ? fwd : bwd);
   out->flops = n->need.flops, out->bytes = n->need.bytes;
+  out->flops_bwd = n->flops_bwd, out->bytes_bwd = n->bytes_bwd;
   return MR_OK;
 }
 

@@ -80,14 +80,19 @@ static mr_status free_bytes(const mr_bench *b, bool cold, int64_t *out)
 
 /* ---- Ends ----------------------------------------------------------------------------------- */
 
+mr_cell_state mr_cell_state_of(mr_status st)
+{
+  return st == MR_ERR_UNSUPPORTED || st == MR_ERR_IO || st == MR_ERR_NOMEM ? MR_CELL_SKIPPED
+                                                                           : MR_CELL_FAILED;
+}
+
 mr_status mr_subject_end(mr_subject *s, mr_status st)
 {
   mr_bench_row *r = s->row;
   if (st == MR_ERR_CONFIG || st == MR_ERR_ARG) return st;
   s->ended = true;
   r->status = st;
-  r->state = st == MR_ERR_UNSUPPORTED || st == MR_ERR_IO || st == MR_ERR_NOMEM ? MR_CELL_SKIPPED
-                                                                               : MR_CELL_FAILED;
+  r->state = mr_cell_state_of(st);
   snprintf(r->reason, sizeof r->reason, "%s", mr_error_message());
   r->mistrusted = false;
   return mr_bench_log(s);

@@ -17,6 +17,7 @@ typedef struct mr_bench_opts {
 typedef enum mr_bench_time {
   MR_BENCH_FWD,  /* mixers, forward                                                     */
   MR_BENCH_BWD,  /* mixers, backward: gradients of input and parameters                 */
+  MR_BENCH_BOTH, /* mixers, forward and backward as one; captured where steps are       */
   MR_BENCH_GEMM, /* the matrix products of both, replayed alone on the same memory      */
   MR_BENCH_STEP, /* the whole network: forward, backward, optimizer                     */
   MR_BENCH_PACE, /* one product and one copy, the same in all cells: the machine's pace */
@@ -45,12 +46,16 @@ typedef struct mr_bench_row {
   char reason[1024]; /* and why; or why the cell is mistrusted */
   /* What follows is of a timed cell. */
   int64_t length; /* steps of the mixer's sequences */
-  int32_t threads, launches;
+  int32_t threads;
+  int32_t
+      launches; /* of one step: kernels, products and calls of libraries; on the CPU calls of ops */
   const char *mode;       /* "graph" or "eager", as its steps are made */
   char not_captured[256]; /* why they are not captured after all       */
   int64_t f32_products;   /* as in mr_backend                          */
   mr_bench_stat time[MR_N_BENCH_TIMES];
-  double step_wall; /* ns, median of the wall time in any case */
+  double step_wall;   /* ns, median of the wall time in any case */
+  double both_device; /* ns, median by the device's own clock, launches hidden */
+  double floor; /* ns, of both: sum over ops of max(bytes / copy rate, flops / product rate) */
   int64_t samples;
   double gemm_ratio; /* (fwd + bwd) / gemm, of the medians               */
   double gemm_flops; /* of the replayed products                         */
@@ -61,11 +66,18 @@ typedef struct mr_bench_row {
   double repeat_error;                /* largest difference of two runs of the mixer, relative */
   double scaling;                     /* time of 2 n steps / time of n     */
   /* Memory of the whole training step, and of all that timing it holds; known before allocation. */
-  int64_t planned_bytes, bound_bytes, device_bytes, allowance_bytes;
+  int64_t planned_bytes, bound_bytes, device_bytes, other_bytes, allowance_bytes;
   int64_t needed_bytes, free_bytes;
   bool mistrusted;
 } mr_bench_row;
 
+/* Does a finished file of the cell lie at `path`? One that is not finished or cannot be read is to be
+ * replaced; MR_ERR_CONFIG: it is another cell's. */
+MR_MUST mr_status mr_cell_kept(const char *path, const char *descriptor, bool *kept);
+/* How a cell ends that st keeps from being timed: what this machine lacks is skipped. */
+mr_cell_state mr_cell_state_of(mr_status st);
+/* Both passes over their floor. */
+double mr_bench_floor_ratio(const mr_bench_row *r);
 /* "processor" or "wall": the clock of its times. */
 const char *mr_bench_clock(const mr_bench_row *r);
 
@@ -82,12 +94,12 @@ int mr_bench_group(const mr_cell *cell, int n);
  * file: `out` itself if it ends in .h5, else one of mr_cell_file's name in that folder. A complete
  * file in a folder is kept, and one that is not complete is replaced.
  * A cell is planned before anything is allocated, and skipped if it does not fit. Before the first
- * time it must pass a gate: two runs of the mixer give the same bits (a vendor's kernels: nearly so, see
- * repeat_error), and a sequence cut into stretches with carried state gives what the whole one gives.
- * After the last, the timed step's gradient norm must be that of the same step op by op, each buffer
- * filled with NaN before it is written, summed on the host. Doubts that leave a time standing make it
- * mistrusted: 2 n steps that do not take twice as long as n, more than the measured peak, memory off the
- * plan. */
+ * time it must pass a gate: two runs of the mixer, and a captured one, give the same bits (a vendor's
+ * kernels: nearly so, see repeat_error), and a sequence cut into stretches with carried state gives
+ * what the whole one gives. After the last, the timed step's gradient norm must be that of the same
+ * step op by op, each buffer filled with NaN before it is written, summed on the host. Doubts that
+ * leave a time standing make it mistrusted: 2 n steps that do not take twice as long as n, more than
+ * the measured peak, memory off the plan. */
 MR_MUST mr_status mr_bench_run(mr_bench *b, const mr_cell *cell, int n, mr_bench_row *rows);
 MR_C_END
 #endif

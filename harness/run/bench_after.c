@@ -174,12 +174,25 @@ static mr_status check_shares(mr_subject *s)
   return MR_OK;
 }
 
+static mr_status count_floor(mr_subject *s)
+{
+  const mr_bench *b = s->b;
+  double seconds = 0;
+  for (int32_t i = 0; i < s->mixer_plan.nodes; i++) {
+    mr_node_info op;
+    MR_CHECK(mr_tape_node(s->mixer, i, &op));
+    seconds += fmax(op.bytes / b->copy_rate, op.flops / b->gemm_rate) +
+               fmax(op.bytes_bwd / b->copy_rate, op.flops_bwd / b->gemm_rate);
+  }
+  s->row->floor = seconds * 1e9;
+  return MR_OK;
+}
+
 static void check_memory(const mr_subject *s)
 {
-  mr_bench_row *r = s->row;
-  if (mr_off_plan(s->be->device, r->planned_bytes, r->device_bytes, r->allowance_bytes))
-    doubt(r, "the device counts %lld bytes where %lld were planned", (long long)r->device_bytes,
-          (long long)r->planned_bytes);
+  const mr_growth g = mr_bench_growth(s->row);
+  char why[160];
+  if (mr_off_plan(&g, why, sizeof why)) doubt(s->row, "%s", why);
 }
 
 /* Marks lie between the readings of the clock, so they cannot be further apart. */
@@ -200,7 +213,7 @@ static void tell_mode(mr_subject *s)
   const char *why;
   s->row->mode = mr_step_mode(s->step, &why);
   s->row->f32_products = s->be->f32_products;
-  (void)snprintf(s->row->not_captured, sizeof s->row->not_captured, "%s", why);
+  if (*why != '\0') (void)snprintf(s->row->not_captured, sizeof s->row->not_captured, "%s", why);
 }
 
 mr_status mr_subject_after(mr_subject *s)
@@ -208,6 +221,7 @@ mr_status mr_subject_after(mr_subject *s)
   MR_CHECK(check_norm(s));
   MR_CHECK(check_scaling(s));
   MR_CHECK(check_shares(s));
+  MR_CHECK(count_floor(s));
   check_memory(s);
   check_clocks(s);
   tell_mode(s);

@@ -3,6 +3,7 @@
 #define MR_BENCH_IMPL_H
 #include "bench.h"
 #include "build.h"
+#include "facts.h"
 #include "feed.h"
 #include "h5log.h"
 #include "machine.h"
@@ -15,6 +16,7 @@ enum {
   MR_SERIES_PREEMPTED,  /* times other programs took a core away during pace and step       */
   MR_SERIES_FWD_DEVICE, /* by the device's own clock, in the order of the times */
   MR_SERIES_BWD_DEVICE,
+  MR_SERIES_BOTH_DEVICE,
   MR_SERIES_STEP_DEVICE,
   MR_SERIES_STEP_WALL,
   MR_N_SERIES
@@ -52,8 +54,11 @@ typedef struct mr_subject {
   mr_tape *mixer; /* mixers alone, on a parameter as input          */
   mr_val y;       /* their output [B,T,D]                           */
   mr_view y_view, dy_view;
-  void *host_dy, *host_y; /* [B,T,D]                                */
-  mr_trace *products;     /* of one forward and backward; on the CPU */
+  void *dy;              /* device, [B,T,D]: the gradient that starts backward */
+  void *host_y;          /* [B,T,D]                                */
+  mr_graph *mixer_graph; /* forward and backward; NULL: op by op   */
+  mr_trace *products;    /* of one forward and backward            */
+  bool hides_products;   /* not all of them can be told apart      */
   mr_plan_report mixer_plan;
 
   mr_tape *tape; /* the whole network                               */
@@ -80,20 +85,29 @@ MR_MUST mr_status mr_subject_plan(mr_subject *s, const mr_model_def *m);
 /* Memory and data, and a first step. */
 MR_MUST mr_status mr_subject_alloc(mr_subject *s);
 void mr_subject_close(mr_subject *s);
-/* One pass over the mixers, queued. mr_mixer_seed uploads the gradient that starts backward and comes
- * between the two. */
+/* One pass over the mixers, queued. mr_mixer_seed copies the gradient that starts backward and comes
+ * between the two; mr_mixer_both is all three, from the captured graph once there is one. */
 MR_MUST mr_status mr_mixer_forward(mr_subject *s);
 MR_MUST mr_status mr_mixer_seed(mr_subject *s);
 MR_MUST mr_status mr_mixer_backward(mr_subject *s);
+MR_MUST mr_status mr_mixer_both(mr_subject *s);
+/* Captures them where the steps are to be captured; the row tells what kept them from it. */
+void mr_mixer_capture(mr_subject *s);
 /* One training step on the batch that was fed last, waited for. check: reads the gradient norm of the
  * last step; MR_ERR_NUMERIC when a step so far went wrong. */
 MR_MUST mr_status mr_subject_step(mr_subject *s);
 MR_MUST mr_status mr_subject_check(mr_subject *s);
 
+/* What memory grew by, and should have. */
+mr_growth mr_bench_growth(const mr_bench_row *r);
+
 /* ---- bench_pace.c ---------------------------------------------------------------------------- */
 MR_MUST mr_status mr_pace_open(mr_pace *p, mr_backend *be);
 void mr_pace_close(mr_pace *p); /* zeroed or open */
 MR_MUST mr_status mr_pace_once(mr_pace *p);
+/* On a device queues a copy larger than its caches: what is timed between marks behind it is launched
+ * before its turn comes, and finds nothing cached. */
+MR_MUST mr_status mr_pace_space(void *pace);
 /* Bytes of the flood: more than the last cache. */
 int64_t mr_flood_bytes(const mr_backend *be);
 /* Fills the caches of device and all threads with memory that nothing else reads. */

@@ -11,16 +11,18 @@ enum { MOST_OPS = 128, PROFILES = 3 };
 
 /* ---- Path ----------------------------------------------------------------------------------- */
 
-static bool is_complete(const char *path, const char *descriptor, mr_status *st)
+mr_status mr_cell_kept(const char *path, const char *descriptor, bool *kept)
 {
   char text[MR_CELL_TEXT];
-  *st = mr_h5_attr(path, "/", "status", text, sizeof text);
-  if (*st != MR_OK || strcmp(text, "complete") != 0) return false;
-  *st = mr_h5_attr(path, "/cell", "descriptor", text, sizeof text);
-  if (*st == MR_OK && strcmp(text, descriptor) != 0)
-    *st = MR_FAIL(MR_ERR_CONFIG, "%s is of the cell %s, not of %s: give --force to replace it",
-                  path, text, descriptor);
-  return *st == MR_OK;
+  *kept = false;
+  if (access(path, F_OK) != 0 || mr_h5_attr(path, "/", "status", text, sizeof text) != MR_OK ||
+      strcmp(text, "complete") != 0 ||
+      mr_h5_attr(path, "/cell", "descriptor", text, sizeof text) != MR_OK)
+    return MR_OK;
+  *kept = strcmp(text, descriptor) == 0;
+  if (*kept) return MR_OK;
+  return MR_FAIL(MR_ERR_CONFIG, "%s is of the cell %s, not of %s: give --force to replace it", path,
+                 text, descriptor);
 }
 
 mr_status mr_bench_path(mr_subject *s, bool *kept)
@@ -30,7 +32,6 @@ mr_status mr_bench_path(mr_subject *s, bool *kept)
   const size_t len = strlen(out);
   const bool file = len > 3 && strcmp(out + len - 3, ".h5") == 0;
   char name[256];
-  mr_status st;
   *kept = false;
   r->path[0] = '\0';
   if (len == 0) return MR_OK;
@@ -40,12 +41,9 @@ mr_status mr_bench_path(mr_subject *s, bool *kept)
   if (n < 0 || n >= (int)sizeof r->path)
     return MR_FAIL(MR_ERR_CONFIG, "out makes a path of %d characters; allowed: at most %zu", n,
                    sizeof r->path - 1);
-  if (!s->b->o->force && access(r->path, F_OK) == 0) {
-    if (file)
-      return MR_FAIL(MR_ERR_CONFIG, "%s exists already: give --force to replace it", r->path);
-    *kept = is_complete(r->path, r->descriptor, &st);
-    if (st == MR_ERR_CONFIG) return st; /* one that cannot be read is replaced */
-  }
+  if (file && !s->b->o->force && access(r->path, F_OK) == 0)
+    return MR_FAIL(MR_ERR_CONFIG, "%s exists already: give --force to replace it", r->path);
+  if (!s->b->o->force) MR_CHECK(mr_cell_kept(r->path, r->descriptor, kept));
   return *kept ? MR_OK : mr_check_room(r->path, 1 << 20);
 }
 
@@ -93,10 +91,12 @@ static mr_status log_samples(mr_log *log, const mr_subject *s)
                            {"pace_ns", MR_BENCH_PACE},
                            {"fwd_ns", MR_BENCH_FWD},
                            {"bwd_ns", MR_BENCH_BWD},
+                           {"both_ns", MR_BENCH_BOTH},
                            {"gemm_ns", MR_BENCH_GEMM},
                            {"step_ns", MR_BENCH_STEP},
                            {"fwd_device_ns", MR_SERIES_FWD_DEVICE},
                            {"bwd_device_ns", MR_SERIES_BWD_DEVICE},
+                           {"both_device_ns", MR_SERIES_BOTH_DEVICE},
                            {"step_device_ns", MR_SERIES_STEP_DEVICE},
                            {"step_wall_ns", MR_SERIES_STEP_WALL}};
   mr_column head[MR_N_SERIES];
@@ -128,17 +128,18 @@ static mr_status log_stat(mr_log *log, const char *name, const mr_bench_stat *x)
 
 static mr_status log_result(mr_log *log, const mr_subject *s)
 {
-  static const char *const name[MR_N_BENCH_TIMES] = {[MR_BENCH_FWD] = "mixer_fwd",
-                                                     [MR_BENCH_BWD] = "mixer_bwd",
-                                                     [MR_BENCH_GEMM] = "mixer_gemm",
-                                                     [MR_BENCH_STEP] = "step",
-                                                     [MR_BENCH_PACE] = "pace"};
+  static const char *const name[MR_N_BENCH_TIMES] = {
+      [MR_BENCH_FWD] = "mixer_fwd",   [MR_BENCH_BWD] = "mixer_bwd", [MR_BENCH_BOTH] = "mixer_both",
+      [MR_BENCH_GEMM] = "mixer_gemm", [MR_BENCH_STEP] = "step",     [MR_BENCH_PACE] = "pace"};
   const mr_bench_row *r = s->row;
   const double tokens = (double)(s->c->batch * s->info.T);
   const struct {
     const char *name;
     double value;
   } number[] = {{"tokens_per_s", tokens / (r->time[MR_BENCH_STEP].median * 1e-9)},
+                {"mixer_both_device_ms", r->both_device / 1e6},
+                {"mixer_floor_ms", r->floor / 1e6},
+                {"mixer_floor_ratio", mr_bench_floor_ratio(r)},
                 {"gemm_ratio", r->gemm_ratio},
                 {"gemm_share", 1 / r->gemm_ratio},
                 {"gemm_flops", r->gemm_flops},
@@ -154,6 +155,7 @@ static mr_status log_result(mr_log *log, const mr_subject *s)
   MR_CHECK(mr_log_num(log, "result", "step_wall_ms", r->step_wall / 1e6));
   for (size_t i = 0; i < sizeof number / sizeof *number; i++)
     MR_CHECK(mr_log_num(log, "result", number[i].name, number[i].value));
+  MR_CHECK(mr_log_int(log, "result", "launches", r->launches));
   MR_CHECK(mr_log_int(log, "result", "gemm_calls", r->gemm_calls));
   return mr_log_int(log, "result", "samples", r->samples);
 }
@@ -163,10 +165,10 @@ static mr_status log_ops(mr_log *log, mr_subject *s)
 {
   mr_op_time best[MOST_OPS], again[MOST_OPS];
   int n = MOST_OPS;
-  MR_CHECK(mr_tape_profile(s->tape, best, &n));
+  MR_CHECK(mr_tape_profile(s->tape, mr_pace_space, &s->b->pace, best, &n));
   for (int i = 1; i < PROFILES && s->row->time[MR_BENCH_STEP].median < LONG_STEP_NS; i++) {
     int n_again = MOST_OPS; /* the same rows: the same tape */
-    MR_CHECK(mr_tape_profile(s->tape, again, &n_again));
+    MR_CHECK(mr_tape_profile(s->tape, mr_pace_space, &s->b->pace, again, &n_again));
     for (int k = 0; k < n; k++)
       if (again[k].ns < best[k].ns) best[k].ns = again[k].ns;
   }
@@ -176,6 +178,7 @@ static mr_status log_ops(mr_log *log, mr_subject *s)
 static mr_status log_times(mr_log *log, mr_subject *s)
 {
   const mr_bench_row *r = s->row;
+  const mr_growth growth = mr_bench_growth(r);
   MR_CHECK(mr_log_num(log, "machine", "copy_bytes_per_s", s->b->copy_rate));
   MR_CHECK(mr_log_num(log, "machine", "gemm_flop_per_s", s->b->gemm_rate));
   MR_CHECK(log_samples(log, s));
@@ -183,8 +186,7 @@ static mr_status log_times(mr_log *log, mr_subject *s)
   MR_CHECK(mr_log_int(log, "plan", "f32_products", r->f32_products));
   MR_CHECK(log_ops(log, s));
   MR_CHECK(mr_log_nodes(log, s->tape, s->plan.nodes));
-  MR_CHECK(mr_log_device_within(log, s->b->device, r->planned_bytes, r->device_bytes,
-                                r->allowance_bytes));
+  MR_CHECK(mr_log_growth(log, &growth));
   MR_CHECK(mr_log_int(log, "memory", "rss_peak_bytes", mr_rss_peak()));
   if (!r->mistrusted) return MR_OK;
   MR_CHECK(mr_log_text(log, "/", "trust", "mistrusted"));

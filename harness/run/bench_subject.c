@@ -30,7 +30,13 @@ static mr_status plan_mixer(mr_subject *s)
   MR_CHECK(mr_tape_create(&s->mixer, s->be, (uint64_t)c->seed));
   s->y = mr_build_mixer(s->mixer, c, s->model, d);
   mr_keep(s->mixer, s->y);
-  return mr_tape_plan(s->mixer, s->y, true, &s->mixer_plan);
+  MR_CHECK(mr_tape_plan(s->mixer, s->y, true, &s->mixer_plan));
+  for (int32_t i = 0; i < s->mixer_plan.nodes; i++) {
+    mr_node_info info;
+    MR_CHECK(mr_tape_node(s->mixer, i, &info));
+    s->hides_products |= info.hides_products;
+  }
+  return MR_OK;
 }
 
 static mr_status plan_step(mr_subject *s)
@@ -40,17 +46,18 @@ static mr_status plan_step(mr_subject *s)
   return mr_tape_plan(s->tape, s->net.loss, true, &s->plan);
 }
 
-/* What one step's ops must compute and move at least; backward counts twice, as in a profile. AdamW
- * reads the gradients twice, and reads and writes parameters and two moments. */
+/* What one step's ops must compute and move at least, as in a profile. AdamW reads the gradients
+ * twice, and reads and writes parameters and two moments. */
 static mr_status count_work(mr_subject *s)
 {
   mr_bench_row *r = s->row;
-  r->step_flops = 3 * s->plan.flops;
+  r->step_flops = 0;
   r->step_bytes = 8 * (double)s->plan.n_params * sizeof(mr_real);
   for (int32_t i = 0; i < s->plan.nodes; i++) {
     mr_node_info info;
     MR_CHECK(mr_tape_node(s->tape, i, &info));
-    r->step_bytes += 3 * info.bytes;
+    r->step_flops += info.flops + info.flops_bwd;
+    r->step_bytes += info.bytes + info.bytes_bwd;
   }
   return MR_OK;
 }
@@ -69,15 +76,14 @@ mr_status mr_subject_plan(mr_subject *s, const mr_model_def *m)
   r->threads = s->be->threads;
   MR_CHECK(plan_mixer(s));
   MR_CHECK(plan_step(s));
-  const int64_t moments = 2 * s->plan.params, host = s->be->device == MR_CPU ? 2 : 0;
+  const int64_t moments = 2 * s->plan.params, copies = s->be->device == MR_CPU ? 2 : 1;
   const mr_shape y = mr_shape_of(s->mixer, s->y);
   r->planned_bytes = mr_planned_bytes(&s->plan, moments);
   r->bound_bytes = r->planned_bytes - s->plan.acts_peak + s->plan.acts_bound;
   r->allowance_bytes = mr_allowance_bytes(s->be->device, r->planned_bytes, s->plan.nodes);
   /* The gate's network keeps nothing for a backward pass and is at most half as long. */
   r->needed_bytes = r->planned_bytes + slabs(&s->mixer_plan) +
-                    host * (int64_t)mr_bytes(&y, MR_REAL) + s->plan.acts_peak / 2;
-  r->launches = s->plan.launches;
+                    copies * (int64_t)mr_bytes(&y, MR_REAL) + s->plan.acts_peak / 2;
   return count_work(s);
 }
 
@@ -97,10 +103,10 @@ static mr_status alloc_mixer(mr_subject *s)
   MR_CHECK(mr_tape_view(s->mixer, s->y, &s->y_view));
   MR_CHECK(mr_tape_grad_view(s->mixer, s->y, &s->dy_view));
   size_t bytes = mr_bytes(&s->y_view.shape, MR_REAL);
-  MR_CHECK(mr_calloc(&s->host_dy, bytes, 1));
+  MR_CHECK(s->be->api->alloc(s->be, bytes, &s->dy));
   MR_CHECK(mr_calloc(&s->host_y, bytes, 1));
-  draw_normal((uint64_t)s->c->seed, s->host_dy, mr_count(&s->y_view.shape));
-  return MR_OK;
+  draw_normal((uint64_t)s->c->seed, s->host_y, mr_count(&s->y_view.shape));
+  return s->be->api->upload(s->be, s->dy, s->host_y, bytes);
 }
 
 /* The device's own count of a whole step is its growth from before the slabs to after a step. */
@@ -115,10 +121,19 @@ static mr_status alloc_step(mr_subject *s)
   MR_CHECK(
       mr_step_create(&s->step, s->c, s->be, s->tape, &s->net, s->optim, NULL, "the benchmark"));
   MR_CHECK(mr_feed_next(s->feed, MR_TRAIN, 0));
-  MR_CHECK(mr_subject_step(s));
+  const int64_t launches = s->be->launches;
+  MR_CHECK(mr_subject_step(s)); /* op by op, also where later ones are captured */
+  s->row->launches =
+      s->be->device == MR_CPU ? s->plan.op_calls : (int32_t)(s->be->launches - launches);
   MR_CHECK(s->be->api->mem(s->be, &after));
   s->row->device_bytes = after.used_bytes - before.used_bytes;
+  s->row->other_bytes = after.other_bytes - before.other_bytes;
   return MR_OK;
+}
+
+mr_growth mr_bench_growth(const mr_bench_row *r)
+{
+  return (mr_growth){r->planned_bytes, r->allowance_bytes, r->device_bytes, r->other_bytes};
 }
 
 static mr_status alloc_series(mr_subject *s)
@@ -148,9 +163,10 @@ void mr_subject_close(mr_subject *s)
     s->series[i] = NULL;
   }
   mr_free(s->scratch);
-  if (s->be != NULL) mr_cpu_trace_free(s->be, s->products);
+  if (s->be != NULL) mr_trace_free(s->be, s->products);
   s->products = NULL;
-  mr_free(s->host_dy);
+  if (s->mixer_graph != NULL) s->be->api->free_graph(s->be, s->mixer_graph);
+  if (s->be != NULL) s->be->api->release(s->be, s->dy);
   mr_free(s->host_y);
   mr_step_destroy(s->step);
   mr_feed_destroy(s->feed);
@@ -158,7 +174,7 @@ void mr_subject_close(mr_subject *s)
   mr_tape_destroy(s->tape);
   mr_tape_destroy(s->mixer);
   if (s->def != NULL) s->def->close(s->task);
-  s->scratch = NULL, s->host_dy = s->host_y = NULL;
+  s->scratch = NULL, s->dy = s->host_y = NULL, s->mixer_graph = NULL;
   s->step = NULL, s->feed = NULL, s->optim = NULL;
   s->tape = s->mixer = NULL, s->task = NULL;
 }
@@ -174,12 +190,33 @@ mr_status mr_mixer_forward(mr_subject *s)
 mr_status mr_mixer_seed(mr_subject *s)
 {
   size_t bytes = mr_bytes(&s->dy_view.shape, MR_REAL);
-  return s->be->api->upload(s->be, s->dy_view.data, s->host_dy, bytes);
+  return s->be->api->copy(s->be, s->dy_view.data, s->dy, bytes);
 }
 
 mr_status mr_mixer_backward(mr_subject *s)
 {
   return mr_tape_backward(s->mixer, 0, 1);
+}
+
+static mr_status queue_both(void *subject)
+{
+  mr_subject *s = subject;
+  MR_CHECK(mr_mixer_forward(s));
+  MR_CHECK(mr_mixer_seed(s));
+  return mr_mixer_backward(s);
+}
+
+mr_status mr_mixer_both(mr_subject *s)
+{
+  return s->mixer_graph != NULL ? s->be->api->launch(s->be, s->mixer_graph) : queue_both(s);
+}
+
+void mr_mixer_capture(mr_subject *s)
+{
+  mr_bench_row *r = s->row;
+  if (s->c->graph == 0 || s->be->api->capture_begin == NULL) return;
+  if (mr_backend_capture(s->be, queue_both, s, &s->mixer_graph) != MR_OK)
+    (void)snprintf(r->not_captured, sizeof r->not_captured, "its mixers: %s", mr_error_message());
 }
 
 /* A step's failure, told as what it means here. */

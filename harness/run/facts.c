@@ -19,7 +19,7 @@ mr_status mr_log_plan(mr_log *l, const mr_plan_report *p, int64_t moments)
   MR_CHECK(mr_log_int(l, "plan", "acts_bound_bytes", p->acts_bound));
   MR_CHECK(mr_log_int(l, "plan", "workspace_bytes", p->workspace));
   MR_CHECK(mr_log_int(l, "plan", "nodes", p->nodes));
-  MR_CHECK(mr_log_int(l, "plan", "launches", p->launches));
+  MR_CHECK(mr_log_int(l, "plan", "op_calls", p->op_calls));
   MR_CHECK(mr_log_int(l, "plan", "n_params", p->n_params));
   MR_CHECK(mr_log_num(l, "plan", "forward_flops", p->flops));
   return mr_log_int(l, "memory", "planned_bytes", mr_planned_bytes(p, moments));
@@ -27,25 +27,30 @@ mr_status mr_log_plan(mr_log *l, const mr_plan_report *p, int64_t moments)
 
 int64_t mr_allowance_bytes(mr_device where, int64_t planned, int32_t nodes)
 {
-  const int64_t fixed = (int64_t)(where == MR_CPU ? 64 : 256) << 20,
-                per_node = where == MR_CPU ? 2048 : 8192;
-  return planned / 10 + fixed + (int64_t)nodes * per_node;
+  if (where == MR_CPU) return 4 << 10;
+  return planned / 10 + (256 << 20) + (int64_t)nodes * 8192;
 }
 
-bool mr_off_plan(mr_device where, int64_t planned, int64_t device, int64_t allowance)
+bool mr_off_plan(const mr_growth *g, char *why, size_t n)
 {
-  return device - planned > allowance || (where != MR_CPU && planned - device > allowance);
+  const int64_t off = g->device - g->planned;
+  if (off > g->allowance || -off > g->allowance)
+    snprintf(why, n, "the device counts %lld bytes where %lld were planned", (long long)g->device,
+             (long long)g->planned);
+  else if (g->other > MR_MOST_OTHER_BYTES)
+    snprintf(why, n, "libraries took %lld bytes that no plan knows of", (long long)g->other);
+  else
+    return false;
+  return true;
 }
 
-mr_status mr_log_device_within(mr_log *l, mr_device where, int64_t planned, int64_t device,
-                               int64_t allowance)
+mr_status mr_log_growth(mr_log *l, const mr_growth *g)
 {
   char reason[160];
-  MR_CHECK(mr_log_int(l, "memory", "device_bytes", device));
-  MR_CHECK(mr_log_int(l, "memory", "allowance_bytes", allowance));
-  if (!mr_off_plan(where, planned, device, allowance)) return MR_OK;
-  snprintf(reason, sizeof reason, "the device counts %lld bytes where %lld were planned",
-           (long long)device, (long long)planned);
+  MR_CHECK(mr_log_int(l, "memory", "device_bytes", g->device));
+  MR_CHECK(mr_log_int(l, "memory", "other_bytes", g->other));
+  MR_CHECK(mr_log_int(l, "memory", "allowance_bytes", g->allowance));
+  if (!mr_off_plan(g, reason, sizeof reason)) return MR_OK;
   MR_CHECK(mr_log_text(l, "/", "trust", "mistrusted"));
   return mr_log_text(l, "/", "reason", reason);
 }

@@ -7,18 +7,22 @@ MR_C_BEGIN
 int64_t mr_planned_bytes(const mr_plan_report *p, int64_t moments);
 /* /plan, and planned_bytes in /memory. moments: bytes of the optimizer's. */
 MR_MUST mr_status mr_log_plan(mr_log *l, const mr_plan_report *p, int64_t moments);
-/* By how much the device's count may be off the plan: a tenth of it and 64 MiB, which libraries,
- * stacks and the allocator may take, and 2 KiB per node for the engine's own tables, which count where
- * a network is unrolled. On CUDA 256 MiB, for the code of kernels is loaded when they first run, and
- * 8 KiB per node of a captured step. */
+/* By how much the device's count may be off the plan. On the CPU, where it is of what was asked for,
+ * 4 KiB. On CUDA a tenth of the plan and 256 MiB, for the code of
+ * kernels is loaded when they first run, and 8 KiB per node of a captured step. */
 int64_t mr_allowance_bytes(mr_device where, int64_t planned, int32_t nodes);
-/* Is the device's count further from the plan than allowed? On the CPU only more is: pages are counted
- * once they are written, and libraries ask for work space that they may not use. */
-bool mr_off_plan(mr_device where, int64_t planned, int64_t device, int64_t allowance);
-/* device_bytes and allowance_bytes in /memory, and doubt where the count is off the plan: the run is
- * then "mistrusted". */
-MR_MUST mr_status mr_log_device_within(mr_log *l, mr_device where, int64_t planned, int64_t device,
-                                       int64_t allowance);
+/* What the process may hold on the CPU that nobody here asked for: 32 MiB of libraries, stacks and
+ * heap. Only more is doubted: pages count once they are written. */
+enum { MR_MOST_OTHER_BYTES = 32 << 20 };
+/* By how much memory grew, and what it should have grown by. */
+typedef struct mr_growth {
+  int64_t planned, allowance, device, other; /* device, other: of mr_device_mem */
+} mr_growth;
+/* Is it off the plan? Then `why` [n] says by what. */
+bool mr_off_plan(const mr_growth *g, char *why, size_t n);
+/* device_bytes, other_bytes and allowance_bytes in /memory, and doubt where they are off the plan: the
+ * run is then "mistrusted". */
+MR_MUST mr_status mr_log_growth(mr_log *l, const mr_growth *g);
 /* /plan/variants: which kernel ops got that have several, as "gru_seq: weights on chip; ...". */
 MR_MUST mr_status mr_log_variants(mr_log *l, const mr_tape *t, int32_t nodes);
 /* Variants and the table /nodes: the planned step node by node, where it has at most 4096. */

@@ -2,13 +2,14 @@
  * SPDX-License-Identifier: MIT */
 #include "infer.h"
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "folder.h"
-#include "h5log.h"
 #include "device.h"
+#include "facts.h"
+#include "folder.h"
 #include "infer_impl.h"
 #include "machine.h"
 #include "mem.h"
@@ -102,17 +103,20 @@ static mr_status sample(mr_speaker *s)
 
 static void conclude(mr_speaker *s)
 {
-  s->row->state = MR_CELL_TIMED;
-  s->row->samples = s->n;
-  s->row->prefill = summarise(s, s->prefill, s->n);
-  s->row->token = summarise(s, s->token, s->n * s->tokens);
+  mr_infer_row *r = s->row;
+  r->state = MR_CELL_TIMED;
+  r->samples = s->n;
+  r->prefill = summarise(s, s->prefill, s->n);
+  r->token = summarise(s, s->token, s->n * s->tokens);
+  const mr_growth growth = mr_speaker_growth(r);
+  r->mistrusted = mr_off_plan(&growth, r->reason, sizeof r->reason);
 }
 
 /* ---- A cell's end ---------------------------------------------------------------------------- */
 
-static void give_up(mr_speaker *s, mr_status st, mr_cell_state state)
+static void give_up(mr_speaker *s, mr_status st)
 {
-  s->row->state = state;
+  s->row->state = mr_cell_state_of(st);
   s->row->status = st;
   s->done = true;
   snprintf(s->row->reason, sizeof s->row->reason, "%s", mr_error_message());
@@ -121,26 +125,25 @@ static void give_up(mr_speaker *s, mr_status st, mr_cell_state state)
 /* Where the cell's file goes; *kept: it is there already, complete. */
 static mr_status choose_path(mr_speaker *s, bool *kept)
 {
-  char name[256], text[64];
+  char name[256];
   mr_infer_row *r = s->row;
   *kept = false;
-  MR_CHECK(mr_infer_describe(s->cell, s->o, s->be->threads, r->descriptor));
+  MR_CHECK(mr_infer_describe(s->cell, s->o, r->threads, r->descriptor));
   if (s->o->folder == NULL) return MR_OK;
   mr_cell_file(r->descriptor, name);
   if (snprintf(r->path, sizeof r->path, "%s/%s", s->o->folder, name) >= (int)sizeof r->path)
     return MR_FAIL(MR_ERR_CONFIG, "the folder %.60s... makes a path longer than %zu letters",
                    s->o->folder, sizeof r->path - 1);
-  if (!s->o->force && access(r->path, F_OK) == 0) {
-    MR_CHECK(mr_h5_attr(r->path, "/", "status", text, sizeof text));
-    *kept = strcmp(text, "complete") == 0;
-  }
-  return mr_check_room(r->path, 1 << 20);
+  if (!s->o->force) MR_CHECK(mr_cell_kept(r->path, r->descriptor, kept));
+  return *kept ? MR_OK : mr_check_room(r->path, 1 << 20);
 }
 
-/* Bytes that may be used; a tenth is left to others. */
+/* Bytes that may be used; a tenth is left to others. None without a device. */
 static mr_status room(mr_backend *be, const mr_infer_opts *o, int64_t *bytes)
 {
   mr_device_mem m;
+  *bytes = 0;
+  if (be == NULL) return MR_OK;
   const int64_t ram = be->device == MR_CPU ? mr_ram_available() : 0;
   MR_CHECK(be->api->mem(be, &m));
   *bytes = ram > 0 ? ram : m.total_bytes - m.used_bytes;
@@ -149,23 +152,22 @@ static mr_status room(mr_backend *be, const mr_infer_opts *o, int64_t *bytes)
   return MR_OK;
 }
 
-/* Path, plan, and whether it can run at all. */
-static mr_status prepare(mr_speaker *s)
+/* Path, plan, and whether it can run at all. absent: why there is no device; NULL: there is one. */
+static mr_status prepare(mr_speaker *s, const char *absent)
 {
   bool kept;
   mr_infer_row *r = s->row;
-  r->threads = s->be->threads;
+  r->threads = s->be != NULL ? s->be->threads : 0;
   MR_CHECK(choose_path(s, &kept));
   if (kept) {
     r->state = MR_CELL_KEPT;
     s->done = true;
     return MR_OK;
   }
-  const mr_status st = mr_speaker_plan(s);
+  mr_status st = absent == NULL ? mr_speaker_plan(s) : MR_FAIL(MR_ERR_UNSUPPORTED, "%s", absent);
   if (st == MR_ERR_NOMEM) return st;
-  if (st != MR_OK)
-    give_up(s, st,
-            st == MR_ERR_UNSUPPORTED || st == MR_ERR_CONFIG ? MR_CELL_SKIPPED : MR_CELL_FAILED);
+  if (st == MR_ERR_CONFIG) st = MR_ERR_UNSUPPORTED; /* settings that this model does not have */
+  if (st != MR_OK) give_up(s, st);
   return MR_OK;
 }
 
@@ -173,16 +175,23 @@ static mr_status prepare(mr_speaker *s)
 static mr_status open_one(mr_speaker *s)
 {
   mr_device_mem before, after;
+  (void)malloc_trim(0); /* or what other cells gave back would hide some of it */
   MR_CHECK(s->be->api->mem(s->be, &before));
   mr_status st = mr_speaker_open(s);
   if (st == MR_OK) st = mr_speaker_gate(s);
   if (st != MR_OK) {
-    give_up(s, st, st == MR_ERR_UNSUPPORTED ? MR_CELL_SKIPPED : MR_CELL_FAILED);
+    give_up(s, st);
     return MR_OK;
   }
   MR_CHECK(s->be->api->mem(s->be, &after));
   s->row->device_bytes = after.used_bytes - before.used_bytes;
+  s->row->other_bytes = after.other_bytes - before.other_bytes;
   return MR_OK;
+}
+
+mr_growth mr_speaker_growth(const mr_infer_row *r)
+{
+  return (mr_growth){r->planned_bytes, r->allowance_bytes, r->device_bytes, r->other_bytes};
 }
 
 /* Rounds of n speakers alternate, so that a machine that changes its pace meets them alike. */
@@ -195,7 +204,7 @@ static mr_status take_turns(mr_speaker *s, int n)
     for (int i = 0; i < n; i++) {
       if (s[i].done) continue;
       const mr_status st = sample(&s[i]);
-      if (st != MR_OK) give_up(&s[i], st, MR_CELL_FAILED);
+      if (st != MR_OK) give_up(&s[i], st);
       going = going || !s[i].done;
     }
   }
@@ -220,17 +229,15 @@ static mr_status admit(mr_speaker *s, int n, int *together)
       continue;
     }
     if (*together > 0) return MR_OK;
-    give_up(k,
-            MR_FAIL(MR_ERR_NOMEM, "needs %" PRId64 " bytes where %" PRId64 " are free",
-                    k->row->needed_bytes, left),
-            MR_CELL_SKIPPED);
+    give_up(k, MR_FAIL(MR_ERR_NOMEM, "needs %" PRId64 " bytes where %" PRId64 " are free",
+                       k->row->needed_bytes, left));
   }
   return MR_OK;
 }
 
-static mr_status time_all(mr_speaker *s, int n)
+static mr_status time_all(mr_speaker *s, int n, const char *absent)
 {
-  for (int i = 0; i < n; i++) MR_CHECK(prepare(&s[i]));
+  for (int i = 0; i < n; i++) MR_CHECK(prepare(&s[i], absent));
   for (int i = 0, together; i < n; i += together) {
     MR_CHECK(admit(s + i, n - i, &together));
     MR_CHECK(take_turns(s + i, together));
@@ -249,18 +256,20 @@ mr_status mr_infer(const mr_cell *cell, int n, const mr_infer_opts *o, mr_infer_
   mr_status st = MR_OK;
   mr_backend *be = NULL;
   mr_speaker *s = NULL;
-  const mr_config *c = &cell[0].config;
+  char absent[sizeof rows[0].reason];
   MR_TRY(mr_calloc((void **)&s, (size_t)n, sizeof *s));
-  MR_TRY(mr_device_open(&be, c));
+  const mr_status device = mr_device_open(&be, &cell[0].config);
+  if (device != MR_ERR_UNSUPPORTED) MR_TRY(device);
+  snprintf(absent, sizeof absent, "%s", mr_error_message());
   for (int i = 0; i < n; i++) {
     memset(&rows[i], 0, sizeof rows[i]);
     rows[i].cell = &cell[i];
     s[i] = (mr_speaker){.cell = &cell[i], .o = o, .row = &rows[i], .be = be};
   }
-  MR_TRY(time_all(s, n));
+  MR_TRY(time_all(s, n, device == MR_OK ? NULL : absent));
 out:
   for (int i = 0; s != NULL && i < n; i++) mr_speaker_close(&s[i]);
   mr_free(s);
   mr_backend_close(be);
-  return st == MR_ERR_UNSUPPORTED ? MR_ERR_CONFIG : st; /* an absent device is the user's to mend */
+  return st;
 }

@@ -23,14 +23,15 @@ typedef struct mr_infer_row {
   char path[1024]; /* run file; empty: none */
   mr_cell_state state;
   mr_status status;  /* of a cell that is skipped or failed */
-  char reason[1024]; /* and why                             */
+  char reason[1024]; /* and why; or why it is mistrusted    */
   int64_t chunk, state_bytes, state_step_bytes, planned_bytes, needed_bytes, free_bytes;
   /* What follows is of a timed cell. */
-  int threads;
-  int64_t samples, device_bytes;
+  int64_t samples, device_bytes, other_bytes, allowance_bytes;
   /* ns; processor time on one CPU thread, otherwise by the clock */
   mr_bench_stat prefill; /* all contexts read and the outputs of their last step on the host */
   mr_bench_stat token;   /* one more step of all sequences and its outputs on the host       */
+  int threads;
+  bool mistrusted; /* memory off the plan */
 } mr_infer_row;
 
 /* The most steps, up to 2048, of which the context is a whole number of. */
@@ -47,8 +48,9 @@ MR_MUST mr_status mr_infer_describe(const mr_cell *c, const mr_infer_opts *o, in
 MR_MUST mr_status mr_infer_load(mr_cell *c, mr_infer_opts *o, const char *text);
 
 /* Times the n cells, which differ in model at most; as many at once as fit in memory take turns,
- * round by round. Each comes to its own end (rows[i].state); the call fails only where none can be
- * timed at all. A cell whose file is complete and of these settings is kept. A cell is planned
+ * round by round. Each comes to its own end (rows[i].state), on a device that is absent too; the call
+ * fails only for wrong use and files that cannot be written. A cell whose file is complete is kept,
+ * and a file that is not complete or cannot be read is replaced. A cell is planned
  * before anything is allocated, and skipped if it does not fit. Before the first time it must pass a
  * gate: context and steps give what the whole-sequence form gives, and the same bits twice. */
 MR_MUST mr_status mr_infer(const mr_cell *cell, int n, const mr_infer_opts *o, mr_infer_row *rows);

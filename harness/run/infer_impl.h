@@ -1,6 +1,7 @@
 /* infer_impl.h — what the files that time inference share. SPDX-License-Identifier: MIT */
 #ifndef MR_INFER_IMPL_H
 #define MR_INFER_IMPL_H
+#include "facts.h"
 #include "infer.h"
 #include "stream.h"
 
@@ -45,6 +46,8 @@ MR_MUST mr_status mr_speaker_gate(mr_speaker *s);
 /* Reads all contexts, then every step. prefill: one time; token [tokens]; first [tokens + 1,B,out] or
  * NULL: outputs. */
 MR_MUST mr_status mr_speaker_round(mr_speaker *s, mr_span *prefill, mr_span *token, mr_real *first);
+/* What memory grew by, and should have. */
+mr_growth mr_speaker_growth(const mr_infer_row *r);
 /* The run file of a cell that came to an end. */
 MR_MUST mr_status mr_speaker_log(const mr_speaker *s);
 #endif

@@ -57,6 +57,7 @@ static mr_status log_result(mr_log *l, const mr_speaker *s)
   static const char *const of_token[] = {"token_ms", "token_p10_ms", "token_p90_ms",
                                          "token_min_ms"};
   const mr_infer_row *r = s->row;
+  const mr_growth growth = mr_speaker_growth(r);
   const double B = (double)s->cell->config.batch;
   MR_CHECK(log_stat(l, &r->prefill, of_prefill));
   MR_CHECK(log_stat(l, &r->token, of_token));
@@ -64,8 +65,7 @@ static mr_status log_result(mr_log *l, const mr_speaker *s)
   MR_CHECK(mr_log_num(l, "result", "prefill_tokens_per_s",
                       B * (double)s->context / (r->prefill.median * 1e-9)));
   MR_CHECK(mr_log_num(l, "result", "tokens_per_s", B / (r->token.median * 1e-9)));
-  MR_CHECK(mr_log_device_within(l, s->be->device, r->planned_bytes, r->device_bytes,
-                                mr_allowance_bytes(s->be->device, r->planned_bytes, 0)));
+  MR_CHECK(mr_log_growth(l, &growth));
   return mr_log_int(l, "memory", "rss_peak_bytes", mr_rss_peak());
 }
 
@@ -78,7 +78,7 @@ mr_status mr_speaker_log(const mr_speaker *s)
                             : r->state == MR_CELL_SKIPPED ? MR_RUN_SKIPPED
                                                           : MR_RUN_FAILED;
   MR_TRY(mr_log_create(&l, r->path, &s->cell->config, s->o->command != NULL ? s->o->command : ""));
-  MR_TRY(mr_log_machine(l, s->be));
+  if (s->be != NULL) MR_TRY(mr_log_machine(l, s->be));
   MR_TRY(log_cell(l, s));
   if (r->planned_bytes > 0) {
     MR_TRY(mr_log_int(l, "memory", "planned_bytes", r->planned_bytes));

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "infer_impl.h"
 #include "machine.h"
+#include "facts.h"
 #include "mem.h"
 #include "rng.h"
 
@@ -66,6 +67,7 @@ mr_status mr_speaker_plan(mr_speaker *s)
   r->state_bytes = mr_infer_state_bytes(c, s->model, s->context);
   r->state_step_bytes = mr_infer_state_bytes(c, s->model, s->context + 1) - r->state_bytes;
   MR_CHECK(mr_streamer_bytes(s->be, c, s->model, &s->info, c->batch, r->chunk, &r->planned_bytes));
+  r->allowance_bytes = mr_allowance_bytes(s->be->device, r->planned_bytes, 0);
   s->capacity = s->o->samples > 0 ? s->o->samples : MOST_SAMPLES;
   in = c->batch * s->info.T * (s->info.vocab > 0 ? 4 : s->info.in_dim * (int64_t)sizeof(mr_real));
   out = c->batch * s->info.out_dim * (int64_t)sizeof(mr_real);

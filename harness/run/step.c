@@ -93,24 +93,20 @@ static mr_status mean_loss(mr_step *s, double *loss)
   return MR_OK;
 }
 
+typedef struct micro {
+  mr_step *s;
+  bool adds, last;
+} micro;
+
 /* Forward, the loss while it stands, backward. */
-static mr_status queue(mr_step *s, bool adds, bool last)
+static mr_status queue(void *ctx)
 {
+  const micro *m = ctx;
+  mr_step *s = m->s;
   MR_CHECK(mr_tape_forward(s->tape));
   MR_CHECK(s->be->api->copy(s->be, s->micro, s->loss.data, sizeof *s->micro));
-  MR_CHECK(mr_tape_backward(s->tape, adds, (mr_real)(1.0 / (double)s->accum)));
-  return last && s->captures ? mr_optim_update(s->optim) : MR_OK;
-}
-
-static mr_status capture(mr_step *s, bool adds, bool last, mr_graph **out)
-{
-  MR_CHECK(s->be->api->capture_begin(s->be));
-  const mr_status queued = queue(s, adds, last);
-  const mr_status ended = s->be->api->capture_end(s->be, out);
-  if (queued == MR_OK) return ended;
-  if (ended == MR_OK) s->be->api->free_graph(s->be, *out);
-  *out = NULL;
-  return queued;
+  MR_CHECK(mr_tape_backward(s->tape, m->adds, (mr_real)(1.0 / (double)s->accum)));
+  return m->last && s->captures ? mr_optim_update(s->optim) : MR_OK;
 }
 
 /* The first time op by op: libraries load their kernels and choose among them then. */
@@ -118,12 +114,13 @@ static mr_status run_micro(mr_step *s, bool adds, bool last)
 {
   piece *p = &s->piece[adds][last];
   const bool first = !p->ran;
+  micro m = {s, adds, last};
   p->ran = true;
   if (s->captures && !first && p->graph == NULL && s->refused[0] == '\0') {
-    const mr_status st = capture(s, adds, last, &p->graph);
+    const mr_status st = mr_backend_capture(s->be, queue, &m, &p->graph);
     if (st != MR_OK) (void)snprintf(s->refused, sizeof s->refused, "%s", mr_error_message());
   }
-  return p->graph != NULL ? s->be->api->launch(s->be, p->graph) : queue(s, adds, last);
+  return p->graph != NULL ? s->be->api->launch(s->be, p->graph) : queue(&m);
 }
 
 /* ---- Steps ----------------------------------------------------------------------------------- */

@@ -173,13 +173,11 @@ static mr_status run_steps(mr_training *t)
 static mr_status run(mr_training *t)
 {
   char reason[128] = "";
-  mr_device_mem mem;
   t->earlier_ns = t->now.wall_ns;
   t->start_ns = t->synced_ns = mr_now_ns();
   mr_meter_begin(&t->meter, t->o->quiet, t->now.step, t->c->steps, t->c->batch * t->info.T);
   MR_CHECK(run_steps(t));
-  MR_CHECK(t->be->api->mem(t->be, &mem));
-  t->bytes_after = mem.used_bytes;
+  MR_CHECK(t->be->api->mem(t->be, &t->after));
   t->now.wall_ns = mr_training_wall(t);
   if (t->now.step < t->c->steps)
     snprintf(reason, sizeof reason, "the validation loss reached stop_loss=%g after step %lld",

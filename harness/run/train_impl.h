@@ -46,9 +46,9 @@ typedef struct mr_training {
   int64_t validated; /* step of the last validation of this sitting; -1: none */
   mr_score valid;    /* its score                                             */
   int64_t earlier_ns, start_ns, synced_ns; /* of earlier sittings; clock readings   */
-  int64_t bytes_before;                    /* the device's count before we took any */
-  int64_t bytes_after;                     /* and after the last step               */
-  int64_t step_allocs;                     /* allocations made by steps             */
+  mr_device_mem before, made, after; /* before the training step was made, once it was, and after
+                                              the last one */
+  int64_t step_allocs;               /* allocations made by steps             */
 } mr_training;
 
 /* Everything that a user can get wrong comes first and writes nothing; then the run's files are

@@ -37,13 +37,12 @@ static mr_status record(mr_training *t)
 
 static mr_status allocate(mr_training *t)
 {
-  mr_device_mem mem;
-  MR_CHECK(t->be->api->mem(t->be, &mem));
-  t->bytes_before = mem.used_bytes;
+  MR_CHECK(t->be->api->mem(t->be, &t->before));
   MR_CHECK(mr_tape_alloc(t->tape));
   MR_CHECK(mr_optim_open(&t->optim, t->c, t->be, t->tape));
   MR_CHECK(mr_feed_create(&t->feed, t->be, t->tape, &t->net, t->def, t->task));
   MR_CHECK(mr_step_create(&t->step, t->c, t->be, t->tape, &t->net, t->optim, t->feed, t->run));
+  MR_CHECK(t->be->api->mem(t->be, &t->made));
   mr_policy *policy = NULL;
   if (t->def->rollout != NULL) {
     MR_CHECK(mr_player_open(&t->player, t->be, t->c, t->model, &t->info, t->tape));

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # time_all.py — times one mixer of this program and the same one in PyTorch, turn by turn: forward and
-# backward, gradients of input and parameters included. What `make peers` runs.
+# backward in one piece that is waited for at its end, gradients of input and parameters included; on
+# CUDA ours is one captured graph. What `make peers` runs.
 #   time_all.py [--batch=64] [--length=512] [--width=128] [--device=cpu|cuda] [--math=f32|tf32]
 #               [--threads=N] [--rounds=5] [--samples=3] [--forms=PART,...] [--out=FILE.tsv]
 # A PyTorch form must first agree with its plain recurrence. The program is $MINRNN, or
@@ -104,7 +105,7 @@ class Ours:
             fail(1, f"{shlex.join(self.command)} fails: {done.stderr.strip()}")
         for line in done.stdout.splitlines():
             row = json.loads(line)
-            self.times[row["model"]].append(row["mixer_fwd_ms"] + row["mixer_bwd_ms"])
+            self.times[row["model"]].append(row["mixer_both_ms"])
 
 
 def settings(argv):

@@ -184,8 +184,10 @@ mr_status cuda_gemm(mr_backend *be, const mr_gemm *g)
 {
   cuda *c = of(be);
   bool bias_left;
+  if (be->tracing) mr_trace_record(be, 0, g);
   MR_CHECK(mr_cuda_blas_gemm(c->blas, c->stream, c->workspace, be->math, g, &bias_left));
   be->f32_products = mr_cuda_blas_f32_products(c->blas);
+  be->launches += 1 + bias_left;
   if (bias_left) {
     mr_gemm k = *g;
     void *args[] = {&k.c, &k.bias, &k.m, &k.n, &k.ldc};

@@ -228,6 +228,8 @@ mr_status host_gemm(mr_backend *be, const mr_gemm *g)
 {
   const mr_gemm call = *g;
   const mr_math math = be->math;
+  if (be->tracing) mr_trace_record(be, 0, g);
+  be->launches++;
   return mr_host_queue(be, [be, math, call]() {
     bool bias_left;
     MR_CHECK(product(of(be), math, &call, &bias_left));

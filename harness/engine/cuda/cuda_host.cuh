@@ -135,6 +135,7 @@ mr_status mr_launch(mr_backend *be, const char *name, void (*kernel)(P...), dim3
                     size_t shared_bytes, A... args)
 {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return MR_OK;
+  be->launches++;
   return mr_host_queue(be, [=]() {
     return mr_host_run(name, grid, block, shared_bytes, [=]() { kernel(static_cast<P>(args)...); });
   });
@@ -142,6 +143,7 @@ mr_status mr_launch(mr_backend *be, const char *name, void (*kernel)(P...), dim3
 
 template <class F> mr_status mr_queue(mr_backend *be, F work)
 {
+  be->launches++;
   return mr_host_queue(be, [=]() { return work(nullptr); });
 }
 #endif

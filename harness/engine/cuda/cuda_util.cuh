@@ -36,12 +36,14 @@ mr_status mr_launch(mr_backend *be, const char *name, void (*kernel)(P...), dim3
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return MR_OK;
   MR_CHECK(mr_cuda_allow_shared(reinterpret_cast<const void *>(kernel), name, shared_bytes));
   cudaStream_t stream = static_cast<cudaStream_t>(mr_cuda_stream(be));
+  be->launches++;
   kernel<<<grid, block, shared_bytes, stream>>>(static_cast<P>(args)...);
   return mr_cuda_launched(be, name);
 }
 
 template <class F> mr_status mr_queue(mr_backend *be, F work)
 {
+  be->launches++;
   return work(mr_cuda_stream(be));
 }
 #endif

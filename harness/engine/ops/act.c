@@ -18,8 +18,9 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
     return MR_FAIL(MR_ERR_ARG, "act: kind is %d but must be 0 .. %d", (int)a->kind, MR_N_ACTS - 1);
   }
   MR_CHECK(mr_rule_rank("act", "x", &in[0], MR_REAL, -1));
-  mr_rule_map(need, &in[0].shape, a->kind == MR_RELU ? 1 : 16, 2);
-  if (reads_result(a->kind)) {
+  const bool result = reads_result(a->kind);
+  mr_rule_map(need, &in[0].shape, a->kind == MR_RELU ? 1 : 16, 2, result ? 3 : 16);
+  if (result) {
     need->reads_out = 1;
   } else {
     need->reads_in = 1;

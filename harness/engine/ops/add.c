@@ -7,7 +7,7 @@ static mr_status infer_two(const char *op, const mr_view *in, mr_need *need)
 {
   MR_CHECK(mr_rule_rank(op, "a", &in[0], MR_REAL, -1));
   MR_CHECK(mr_rule_shape(op, "b", &in[1], MR_REAL, &in[0].shape));
-  mr_rule_map(need, &in[0].shape, 1, 3);
+  mr_rule_map(need, &in[0].shape, 1, 3, 0);
   return MR_OK;
 }
 
@@ -24,7 +24,9 @@ static mr_status infer_sub(const void *attr, const mr_view *in, int32_t n_in, co
 {
   (void)attr, (void)n_in, (void)site;
   need->passes = 1;
-  return infer_two("sub", in, need);
+  MR_CHECK(infer_two("sub", in, need));
+  need->flops_din[1] = need->flops;
+  return MR_OK;
 }
 
 static mr_status infer_scale(const void *attr, const mr_view *in, int32_t n_in, const mr_site *site,
@@ -32,7 +34,7 @@ static mr_status infer_scale(const void *attr, const mr_view *in, int32_t n_in, 
 {
   (void)attr, (void)n_in, (void)site;
   MR_CHECK(mr_rule_rank("scale", "x", &in[0], MR_REAL, -1));
-  mr_rule_map(need, &in[0].shape, 1, 2);
+  mr_rule_map(need, &in[0].shape, 1, 2, 1);
   return MR_OK;
 }
 

@@ -19,7 +19,9 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
   if (T > P)
     return MR_FAIL(MR_ERR_SHAPE, "add_position: x has %lld steps but the table %lld positions",
                    (long long)T, (long long)P);
-  mr_rule_map(need, &in[0].shape, 1, 2);
+  mr_rule_map(need, &in[0].shape, 1, 2, 0);
+  need->flops_din[1] = need->flops;
+  need->part = 1u << 1;
   need->bytes += (double)(T * table.dim[1]) * sizeof(mr_real);
   need->reads_in = carried ? 1u << 2 : 0;
   need->passes = 1;

@@ -48,9 +48,11 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
     need->work_bwd = each * (size_t)((int64_t)2 * AREA + (T + TILE - 1) / TILE * TILE);
   } else {
     need->work_bwd = mr_bytes(&need->save[0], MR_REAL); /* dout . out of each row */
+    need->hides_products = true;
     need->variant = D / heads <= MR_ATTENTION_TILED ? "tiles" : "row by row";
   }
   need->flops = 4 * (double)(B * D) * ((double)T * (double)(T + 1) / 2 + (double)T * (double)C);
+  need->flops_bwd = 2.5 * need->flops; /* five products for two: the scores are not kept */
   need->bytes = (double)(B * (4 * T * D + heads * T + 2 * C * D)) * sizeof(mr_real);
   return MR_OK;
 }

@@ -17,7 +17,7 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
     MR_CHECK(mr_rule_shape("concat_time", i == 0 ? "x[0]" : "a later x", &in[i], MR_REAL, &want));
     out.dim[1] += want.dim[1];
   }
-  mr_rule_map(need, &out, 0, 2);
+  mr_rule_map(need, &out, 0, 2, 0);
   return MR_OK;
 }
 

@@ -22,7 +22,8 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
   MR_CHECK(mr_rule_shape("conv1d", "weight", &in[2], MR_REAL, &w));
   MR_CHECK(mr_rule_shape("conv1d", "bias", &in[3], MR_REAL, &row));
   if (tail) MR_CHECK(mr_rule_shape("conv1d", "tail", &in[1], MR_REAL, &before));
-  mr_rule_map(need, &in[0].shape, 2 * (double)K, 2);
+  mr_rule_map(need, &in[0].shape, 2 * (double)K, 2, 0);
+  need->flops_din[0] = need->flops_din[2] = need->flops;
   if (tail) need->bytes += (double)mr_bytes(&before, MR_REAL);
   need->bytes += (double)mr_bytes(&w, MR_REAL) + (double)mr_bytes(&row, MR_REAL);
   const size_t sums = mr_bytes(&w, MR_REAL) + mr_bytes(&row, MR_REAL);

@@ -10,7 +10,7 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
 {
   (void)attr, (void)n_in;
   MR_CHECK(mr_rule_rank("cumsum_time", "x", &in[0], MR_REAL, 3));
-  mr_rule_map(need, &in[0].shape, 1, 2);
+  mr_rule_map(need, &in[0].shape, 1, 2, 1);
   mr_sweep_need(site, &in[0].shape, need);
   return MR_OK;
 }

@@ -17,7 +17,7 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
     return MR_FAIL(MR_ERR_ARG, "dropout: p is %g but must be at least 0 and less than 1", a->p);
   }
   MR_CHECK(mr_rule_rank("dropout", "x", &in[0], MR_REAL, -1));
-  mr_rule_map(need, &in[0].shape, 1, 2);
+  mr_rule_map(need, &in[0].shape, 1, 2, 1);
   return MR_OK;
 }
 

@@ -18,7 +18,8 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
                    mr_shape_text(&s, text, sizeof text), MR_MAX_RANK - 1);
   }
   s.dim[s.rank++] = in[1].shape.dim[1];
-  mr_rule_map(need, &s, 0, 2);
+  mr_rule_map(need, &s, 0, 2, 1);
+  need->part = 1u << 1;
   need->bytes += (double)mr_bytes(&in[0].shape, MR_I32);
   need->reads_in = 1;
   if (site->device == MR_CUDA)

@@ -16,7 +16,7 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
                    mr_shape_text(&s, text, sizeof text));
   }
   s.dim[s.rank - 1] /= 2;
-  mr_rule_map(need, &s, 20, 3);
+  mr_rule_map(need, &s, 20, 3, 30);
   need->reads_in = 1;
   need->overwrites = 1;
   return MR_OK;

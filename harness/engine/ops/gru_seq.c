@@ -37,6 +37,7 @@ static mr_status gru_seq_infer(const void *attr, const mr_view *in, int32_t n_in
     mr_rnn_cuda_need(site, &r, need);
   }
   need->flops = (double)(r.B * r.T) * ((double)r.H * 6 * (double)r.H + 20 * (double)r.H);
+  need->flops_bwd = 2 * need->flops; /* into the state before and into u */
   need->bytes = (double)(r.B * r.T * r.H) * (double)(4 + S) * sizeof(mr_real);
   return MR_OK;
 }

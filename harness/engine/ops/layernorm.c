@@ -18,7 +18,7 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
   const mr_shape row = mr_shape1(mr_cols(&in[0].shape));
   MR_CHECK(mr_rule_shape("layernorm", "gain", &in[1], MR_REAL, &row));
   MR_CHECK(mr_rule_shape("layernorm", "bias", &in[2], MR_REAL, &row));
-  mr_rule_map(need, &in[0].shape, 8, 2);
+  mr_rule_map(need, &in[0].shape, 8, 2, 12);
   need->save[0] = need->save[1] = mr_shape1(mr_rows(&in[0].shape));
   need->n_save = 2;
   const size_t both = 2 * mr_bytes(&row, MR_REAL);

@@ -65,6 +65,8 @@ static mr_status linear_infer(const void *attr, const mr_view *in, int32_t n_in,
     need->work_bwd = (size_t)(site->threads - 1) * (size_t)(d.m * d.k + d.m) * sizeof(mr_real);
   if (site->device == MR_CUDA && biased) need->work_bwd = mr_partial_bytes(d.rows, d.m);
   need->flops = 2.0 * (double)d.rows * (double)d.k * (double)d.m;
+  need->flops_din[0] = need->flops_din[1] = need->flops;
+  need->flops_din[2] = (double)(d.rows * d.m);
   need->bytes = (double)(d.rows * (d.k + d.m) + d.k * d.m) * sizeof(mr_real);
   return MR_OK;
 }

@@ -12,7 +12,7 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
 {
   (void)attr, (void)n_in;
   MR_CHECK(mr_rule_rank("logcumsumexp_time", "x", &in[0], MR_REAL, 3));
-  mr_rule_map(need, &in[0].shape, 32, 2);
+  mr_rule_map(need, &in[0].shape, 32, 2, 32);
   need->reads_in = 1;
   need->reads_out = 1;
   need->overwrites = 1;

@@ -28,6 +28,7 @@ static mr_status lstm_seq_infer(const void *attr, const mr_view *in, int32_t n_i
     mr_rnn_cuda_need(site, &r, need);
   }
   need->flops = (double)(r.B * r.T) * ((double)r.H * 8 * (double)r.H + 20 * (double)r.H);
+  need->flops_bwd = 2 * need->flops; /* into the state before and into u */
   need->bytes = (double)(r.B * r.T * r.H) * 10 * sizeof(mr_real);
   return MR_OK;
 }

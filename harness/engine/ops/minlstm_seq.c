@@ -13,6 +13,7 @@ static mr_status minlstm_seq_infer(const void *attr, const mr_view *in, int32_t 
   (void)attr;
   MR_CHECK(mr_sweep_infer("minlstm_seq", in, n_in, 3, site, need));
   need->flops *= 1.5;
+  need->flops_bwd *= 1.5;
   return MR_OK;
 }
 

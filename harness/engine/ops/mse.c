@@ -26,6 +26,7 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
   need->reads_in = 7;
   need->overwrites = 1;
   need->flops = 3 * (double)mr_count(&in[0].shape);
+  need->flops_bwd = 2 * (double)mr_count(&in[0].shape);
   need->bytes = 2 * (double)mr_bytes(&in[0].shape, MR_REAL) + (double)mr_bytes(&rows, MR_REAL);
   return MR_OK;
 }

@@ -9,7 +9,8 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
   (void)attr, (void)n_in, (void)site;
   MR_CHECK(mr_rule_rank("mul", "a", &in[0], MR_REAL, -1));
   MR_CHECK(mr_rule_shape("mul", "b", &in[1], MR_REAL, &in[0].shape));
-  mr_rule_map(need, &in[0].shape, 1, 3);
+  mr_rule_map(need, &in[0].shape, 1, 3, 0);
+  need->flops_din[0] = need->flops_din[1] = need->flops;
   need->reads_in = 3;
   return MR_OK;
 }

@@ -34,10 +34,11 @@ mr_status mr_rule_shape(const char *op, const char *name, const mr_view *v, mr_d
                  mr_shape_text(&v->shape, is, sizeof is), mr_shape_text(want, must, sizeof must));
 }
 
-void mr_rule_map(mr_need *need, const mr_shape *x, double flops, double streams)
+void mr_rule_map(mr_need *need, const mr_shape *x, double flops, double streams, double back)
 {
   need->out[0] = *x;
   need->flops = flops * (double)mr_count(x);
+  need->flops_bwd = back * (double)mr_count(x);
   need->bytes = streams * (double)mr_bytes(x, MR_REAL);
 }
 

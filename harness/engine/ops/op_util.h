@@ -18,8 +18,8 @@ MR_MUST mr_status mr_rule_rank(const char *op, const char *name, const mr_view *
 MR_MUST mr_status mr_rule_shape(const char *op, const char *name, const mr_view *v, mr_dtype type,
                                 const mr_shape *want);
 /* An element-by-element op: one output of the shape of x, `flops` per element, `streams` arrays of
- * that size read and written in all. */
-void mr_rule_map(mr_need *need, const mr_shape *x, double flops, double streams);
+ * that size read and written in all; `back` flops per element in backward, for any gradient. */
+void mr_rule_map(mr_need *need, const mr_shape *x, double flops, double streams, double back);
 
 /* ---- Builders -------------------------------------------------------------------------------- */
 

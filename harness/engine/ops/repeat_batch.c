@@ -16,7 +16,7 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
                    (long long)a->batch);
   }
   const mr_shape out = mr_shape3(a->batch, 1, in[0].shape.dim[0]);
-  mr_rule_map(need, &out, 0, 1);
+  mr_rule_map(need, &out, 0, 1, 1);
   need->bytes += (double)mr_bytes(&in[0].shape, MR_REAL);
   if (site->device == MR_CUDA) need->work_bwd = mr_partial_bytes(a->batch, out.dim[2]);
   return MR_OK;

@@ -17,7 +17,7 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
   MR_CHECK(mr_rule_rank("rmsnorm", "x", &in[0], MR_REAL, -1));
   const mr_shape row = mr_shape1(mr_cols(&in[0].shape));
   MR_CHECK(mr_rule_shape("rmsnorm", "gain", &in[1], MR_REAL, &row));
-  mr_rule_map(need, &in[0].shape, 4, 2);
+  mr_rule_map(need, &in[0].shape, 4, 2, 9);
   need->save[0] = mr_shape1(mr_rows(&in[0].shape));
   need->n_save = 1;
   const size_t each = mr_bytes(&row, MR_REAL);

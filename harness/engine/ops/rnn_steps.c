@@ -80,6 +80,7 @@ void mr_rnn_cuda_need(const mr_site *site, const mr_rnn *r, mr_need *need)
   const int64_t padded = mr_rnn_cuda_padded(r->T, r->H, r->G, site->shared_limit);
   const int64_t packed = r->G * padded * padded, step = (r->G + 1) * r->B * r->H;
   need->variant = padded > 0 ? "weights on chip" : "a product per step";
+  need->hides_products = padded > 0;
   need->work_fwd = (size_t)(padded > 0 ? packed : step) * sizeof(mr_real);
   const int64_t walk = mr_rnn_cuda_walk_reals(site->sm_count, r->B, r->T, r->H, r->G);
   need->work_bwd = (size_t)(walk + packed) * sizeof(mr_real);

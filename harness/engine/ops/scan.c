@@ -14,7 +14,8 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
   MR_CHECK(mr_rule_shape("scan", "b", &in[1], MR_REAL, &in[0].shape));
   const mr_shape h0 = mr_shape3(in[0].shape.dim[0], 1, in[0].shape.dim[2]);
   if (started) MR_CHECK(mr_rule_shape("scan", "h0", &in[2], MR_REAL, &h0));
-  mr_rule_map(need, &in[0].shape, 2, 3);
+  mr_rule_map(need, &in[0].shape, 2, 3, 2);
+  need->flops_din[0] = need->flops / 2;
   if (started) need->bytes += (double)mr_bytes(&h0, MR_REAL);
   need->reads_in = started ? 5 : 1;
   need->reads_out = 1;

@@ -60,7 +60,7 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
   MR_CHECK(mr_rule_shape(op, "skip", &in[SKIP], MR_REAL, &skip));
   const bool given = mr_rule_given(in, n_in, H0);
   if (given) MR_CHECK(mr_rule_shape(op, "h0", &in[H0], MR_REAL, &state));
-  mr_rule_map(need, &in[U].shape, 7 * (double)s.N + 2, 3);
+  mr_rule_map(need, &in[U].shape, 7 * (double)s.N + 2, 3, 21 * (double)s.N + 4);
   need->out[1] = state;
   need->bytes +=
       (double)(2 * mr_count(&rows) + (given ? 2 : 1) * mr_count(&state)) * sizeof(mr_real);

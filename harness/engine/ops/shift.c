@@ -8,7 +8,7 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
 {
   (void)attr, (void)n_in, (void)site;
   MR_CHECK(mr_rule_rank("shift", "x", &in[0], MR_REAL, -1));
-  mr_rule_map(need, &in[0].shape, 1, 2);
+  mr_rule_map(need, &in[0].shape, 1, 2, 0);
   need->passes = 1;
   return MR_OK;
 }

@@ -17,7 +17,8 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
                    mr_shape_text(&out, text, sizeof text), (long long)a->n, (long long)a->from);
   }
   out.dim[out.rank - 1] = a->n;
-  mr_rule_map(need, &out, 0, 2);
+  mr_rule_map(need, &out, 0, 2, 0);
+  need->part = 1;
   return MR_OK;
 }
 

@@ -27,7 +27,8 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
                    (long long)a->from);
   }
   const mr_shape out = in[0].shape.rank == 2 ? mr_shape2(a->n, D) : mr_shape3(B, a->n, D);
-  mr_rule_map(need, &out, 0, 2);
+  mr_rule_map(need, &out, 0, 2, 0);
+  need->part = 1;
   return MR_OK;
 }
 

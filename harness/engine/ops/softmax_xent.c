@@ -32,6 +32,7 @@ static mr_status infer(const void *attr, const mr_view *in, int32_t n_in, const 
   need->reads_in = 3;
   need->overwrites = 1;
   need->flops = 10 * (double)mr_count(&in[0].shape);
+  need->flops_bwd = need->flops; /* the exponentials once more */
   need->bytes = (double)mr_bytes(&in[0].shape, MR_REAL) + (double)mr_bytes(&rows, MR_I32);
   return MR_OK;
 }

@@ -52,6 +52,7 @@ mr_status mr_sweep_infer(const char *name, const mr_view *in, int32_t n_in, int6
   need->reads_out = 1u << 0;
   need->overwrites = 1u << 0;
   need->flops = (double)(B * T * H) * 4;
+  need->flops_bwd = 2 * need->flops;
   need->bytes = (double)(B * T * H) * (double)(gates + 1) * sizeof(mr_real);
   mr_sweep_need(site, &need->out[0], need);
   return MR_OK;
