@@ -19,6 +19,7 @@ mr_status mr_check_list(FILE *f)
 enum { N_BACKENDS = 2 };
 typedef struct session {
   const char *name;
+  int what;
   bool exact; /* a case has exactly this name */
   mr_backend *be[N_BACKENDS];
   FILE *out;
@@ -75,17 +76,18 @@ static mr_status run_one(void *ctx, const mr_case *c)
   if (!asked_for(s, c)) return MR_OK;
   for (int b = 0; b < N_BACKENDS && worst.ok; b++) {
     const mr_status st = twins && b == 1 ? mr_check_parity(c, s->be[0], s->be[1], &r)
-                                         : mr_check_case(c, s->be[b], MR_CHECK_ALL, &r);
+                                         : mr_check_case(c, s->be[b], s->what, &r);
     MR_CHECK(mr_check_broken(st, &r));
     if (r.worst > worst.worst) worst = r;
   }
   return mr_check_tell(s->out, &worst, c->name, replay_on(s->be[0]), s->n);
 }
 
-mr_status mr_check_run(const char *name, mr_device dev, bool models, FILE *out, mr_check_count *n)
+mr_status mr_check_run(const char *name, mr_device dev, int what, bool models, FILE *out,
+                       mr_check_count *n)
 {
   mr_status st = MR_OK;
-  session s = {name, false, {NULL, NULL}, out, n};
+  session s = {name, what, false, {NULL, NULL}, out, n};
   memset(n, 0, sizeof *n);
   MR_TRY(mr_backend_open(&s.be[0], dev, 1));
   MR_TRY(mr_backend_open(&s.be[1], MR_CPU, dev == MR_CPU ? 2 : 1));
