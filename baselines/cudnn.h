@@ -1,6 +1,7 @@
 /* cudnn.h — recurrent layers of cuDNN 9 as plans: the descriptors of one shape and algorithm with the
  * memory they ask for, made when the shape is first seen and kept in a small cache of the process.
  * The library is opened at run time: libcudnn.so.9, or the file named by MINRNN_CUDNN.
+ * Unless CUBLAS_WORKSPACE_CONFIG is set in the environment, it is set to :4096:2 before.
  * SPDX-License-Identifier: MIT */
 #ifndef MR_CUDNN_H
 #define MR_CUDNN_H
@@ -36,7 +37,8 @@ typedef struct mr_cudnn_need {
   size_t weights, reserve, work; /* bytes; reserve goes from forward to backward */
   mr_cudnn_piece piece[MR_CUDNN_PIECES];
   int n_pieces;
-  mr_cudnn_algo algo; /* the one taken, never AUTO */
+  mr_cudnn_algo algo;  /* the one taken, never AUTO */
+  const char *variant; /* it and the library, for the log; static */
 } mr_cudnn_need;
 
 /* Device memory of a call; names as in the paper's notation. NULL: h0, c0 and their gradients where
@@ -51,11 +53,9 @@ typedef struct mr_cudnn_call {
 
 /* "standard" and so on, as options and logs have them. */
 extern const char *const mr_cudnn_algo_name[MR_CUDNN_ALGOS];
-/* "9.12.0", or NULL where the library cannot be opened. */
-const char *mr_cudnn_version(void);
 /* Makes the plan of the shape, unless it is in the cache. AUTO takes the first algorithm that
- * computes such a layer, found by a trial at T = 2. MR_ERR_UNSUPPORTED where there is no cuDNN, or it
- * has no such layer. */
+ * computes such a layer, found by a trial at T = 2, and never MR_CUDNN_STATIC for a GRU.
+ * MR_ERR_UNSUPPORTED where there is no cuDNN, or it has no such layer. */
 MR_MUST mr_status mr_cudnn_needs(const mr_cudnn_shape *s, mr_cudnn_need *need);
 /* Queue a pass on a CUDA stream. Backward writes dx, dh0, dc0 and dweights, which must be zeros
  * before, and spoils reserve. */

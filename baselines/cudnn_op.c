@@ -60,7 +60,7 @@ static struct {
   pthread_mutex_t lock;
   void *library;
   cudnnHandle_t handle;
-  char version[32];
+  char variant[MR_CUDNN_ALGOS][128];
 #define DECLARE(f) __typeof__(f) *f;
   CUDNN_CALLS(DECLARE)
 #undef DECLARE
@@ -95,12 +95,18 @@ static mr_status find_calls(void)
   return MR_OK;
 }
 
+/* The products of cuDNN's layers are cuBLAS's, whose own choice of buffers lets sums vary from run to
+ * run; with buffers of one size they do not. Somebody's own choice stands. */
+#define BUFFERS "CUBLAS_WORKSPACE_CONFIG"
+
 /* With the lock held. */
 static mr_status open_library(void)
 {
   mr_status st = MR_OK;
   const char *path = getenv("MINRNN_CUDNN");
   if (cudnn.handle != NULL) return MR_OK;
+  if (setenv(BUFFERS, ":4096:2", 0) != 0)
+    return MR_FAIL(MR_ERR_INTERNAL, "the environment has no room for " BUFFERS);
   if (path == NULL || *path == '\0') path = "libcudnn.so.9";
   if (cudnn.library == NULL) cudnn.library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (cudnn.library == NULL)
@@ -109,8 +115,10 @@ static mr_status open_library(void)
                    dlerror());
   MR_TRY(find_calls());
   const size_t v = cudnn.cudnnGetVersion();
-  (void)snprintf(cudnn.version, sizeof cudnn.version, "%zu.%zu.%zu", v / 10000, v / 100 % 100,
-                 v % 100);
+  for (int a = 0; a < MR_CUDNN_ALGOS; a++)
+    (void)snprintf(cudnn.variant[a], sizeof cudnn.variant[a],
+                   "%s, cuDNN %zu.%zu.%zu, " BUFFERS "=%s", mr_cudnn_algo_name[a], v / 10000,
+                   v / 100 % 100, v % 100, getenv(BUFFERS));
   CUDNN(cudnn.cudnnCreate(&cudnn.handle), "start");
 out:
   return st;
@@ -125,14 +133,6 @@ static mr_status take_lock(void)
 static void drop_lock(void)
 {
   (void)pthread_mutex_unlock(&cudnn.lock); /* held by this thread: cannot fail */
-}
-
-const char *mr_cudnn_version(void)
-{
-  if (take_lock() != MR_OK) return NULL;
-  const mr_status st = open_library();
-  drop_lock();
-  return st == MR_OK ? cudnn.version : NULL;
 }
 
 /* ---- Making a plan -------------------------------------------------------------------------------- */
@@ -253,6 +253,7 @@ static mr_status make_plan(plan *p, const mr_cudnn_shape *s, mr_cudnn_algo algo)
   memset(p, 0, sizeof *p);
   p->shape = *s;
   p->need.algo = algo;
+  p->need.variant = cudnn.variant[algo];
   MR_TRY(describe_layer(p));
   MR_TRY(describe_data(p));
   MR_TRY(find_weights(p));
@@ -409,11 +410,13 @@ static mr_status try_algo(const mr_cudnn_shape *s, mr_cudnn_algo algo)
   return MR_FAIL(MR_ERR_UNSUPPORTED, "%s", why);
 }
 
-/* The first algorithm that works, or why the last one does not. */
+/* The first algorithm that works, or why the last one does not. Static kernels of GRU, which
+ * PyTorch leaves out from compute capability 8.0 on as unreliable, are taken only when forced. */
 static mr_status choose_algo(const mr_cudnn_shape *s, mr_cudnn_algo *out)
 {
   mr_status st = MR_ERR_UNSUPPORTED;
   for (int a = 0; a < MR_CUDNN_ALGOS && st != MR_OK; a++) {
+    if (s->gru && a == MR_CUDNN_STATIC) continue;
     *out = (mr_cudnn_algo)a;
     st = try_algo(s, *out);
   }

@@ -9,7 +9,7 @@
 
 static const mr_opt opts[] = {
     {"algo", "auto", MR_VENDOR_ALGOS, 0, 0,
-     "algorithm of cuDNN; auto: the first that works of small_h, static, dynamic, standard"},
+     "algorithm of cuDNN; auto: the first that works of small_h, dynamic, standard"},
 };
 
 static mr_val mixer(mr_tape *t, const mr_config *c, mr_dims d, mr_val x, mr_state *st)
@@ -31,4 +31,5 @@ MR_MODEL(gru_vendor) = {.name = "gru_vendor",
                         .opts = opts,
                         .n_opts = 1,
                         .mixer = mixer,
-                        .state = mr_state_h};
+                        .state = mr_state_h,
+                        .twin = "gru"};

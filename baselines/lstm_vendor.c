@@ -31,4 +31,5 @@ MR_MODEL(lstm_vendor) = {.name = "lstm_vendor",
                          .opts = opts,
                          .n_opts = 1,
                          .mixer = mixer,
-                         .state = mr_state_hc};
+                         .state = mr_state_hc,
+                         .twin = "lstm"};

@@ -181,7 +181,7 @@ mr_status mr_vendor_cuda_need(const mr_vendor_attr *a, const mr_view *in, int32_
   need->n_save = 1;
   need->work_fwd = lay_out(s, asked, false, NULL, &nowhere);
   need->work_bwd = lay_out(s, asked, true, NULL, &nowhere);
-  need->variant = mr_cudnn_algo_name[asked.algo];
+  need->variant = asked.variant;
   return MR_OK;
 }
 

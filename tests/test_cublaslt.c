@@ -202,6 +202,25 @@ static void math_says_what_factors_are_rounded_to(void **state)
   }
 }
 
+/* 75 is such a depth; 7 columns besides have no kernel that adds a bias. */
+static void a_product_without_a_kernel_of_its_math_is_computed_in_f32_and_counted(void **state)
+{
+  (void)state;
+  for (int math = MR_MATH_TF32; math <= MR_MATH_BF16; math++) {
+    mr_backend *be = open_device((mr_math)math);
+    product p = {6, 9, 75, 0, false, true, true, true, 0, 0, MR_MATH_F32};
+    for (int again = 0; again < 2; again++) expect_right(be, &p);
+    assert_int_equal(be->f32_products, F64 ? 0 : 1);
+    p.n = 7;
+    expect_right(be, &p);
+    assert_int_equal(be->f32_products, F64 ? 0 : 2);
+    p.k = 65, p.math = (mr_math)math;
+    expect_right(be, &p);
+    assert_int_equal(be->f32_products, F64 ? 0 : 2);
+    mr_backend_close(be);
+  }
+}
+
 static int searches(void)
 {
   int (*count)(void) = NULL;
@@ -272,6 +291,20 @@ static void linear_layers_and_their_gradients_go_through_it(void **state)
   mr_backend_close(be[1]);
 }
 
+static void a_model_in_other_math_is_nearly_that_in_f32(void **state)
+{
+  mr_backend *be[2] = {open_device(MR_MATH_F32), NULL};
+  mr_check_count n = {0, 0, 0};
+  (void)state;
+  assert_ok(mr_backend_open(&be[1], MR_CPU, 1));
+  assert_ok(mr_check_models("model:mingru:math", be[0], be[1], stdout, &n));
+  assert_int_equal(n.run, 2);
+  assert_int_equal(n.failed, 0);
+  assert_int_equal(be[0]->math, MR_MATH_F32);
+  mr_backend_close(be[0]);
+  mr_backend_close(be[1]);
+}
+
 static void without_the_library_the_sentence_says_how_to_name_it(void **state)
 {
   mr_backend *be = NULL;
@@ -287,8 +320,10 @@ int main(void)
       cmocka_unit_test(products_of_all_shapes_and_kinds_are_plain_sums),
       cmocka_unit_test(a_bias_that_is_not_aligned_is_added_too),
       cmocka_unit_test(math_says_what_factors_are_rounded_to),
+      cmocka_unit_test(a_product_without_a_kernel_of_its_math_is_computed_in_f32_and_counted),
       cmocka_unit_test(a_shape_is_searched_for_once),
       cmocka_unit_test(a_product_without_a_kernel_is_one_sentence),
+      cmocka_unit_test(a_model_in_other_math_is_nearly_that_in_f32),
       cmocka_unit_test(linear_layers_and_their_gradients_go_through_it),
       cmocka_unit_test(without_the_library_the_sentence_says_how_to_name_it),
   };

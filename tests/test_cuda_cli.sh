@@ -63,7 +63,8 @@ right bench --model=mingru,gru --batch=2 --length=6 --width=8 --layers=1 --sampl
   --selective_copy.data_tokens=2 --out=cells
 grep -q mingru out || fail "bench tells nothing"
 h5dump -d /bench/both_device_ns -y cells/gru-*.h5 > out && ! grep -qi nan out || fail "bench does not log its captured mixers"
-h5dump -a /plan/variants -a /cell/mode cells/gru-*.h5 > out
+h5dump -a /plan/variants -a /cell/mode -a /plan/workspace_bytes -a /plan/f32_products cells/gru-*.h5 > out 2> err ||
+  fail "bench does not log what products work in, or which are f32"
 grep -q '"gru_seq: ' out && grep -q '"graph"' out || fail "bench does not log which kernel gru_seq got, or how steps are made"
 right check --device=cuda mul
 grep -q 'cases hold' out || fail "check tells nothing"

@@ -185,6 +185,12 @@ static void a_capture_that_fails_is_told_and_leaves_nothing_behind(void **state)
   assert_fails(be->api->capture_end(be, &g), MR_ERR_CUDA, "previous error during capture");
   fake_cudart.no_graphs = false;
   assert_null(g);
+  assert_ok(be->api->capture_begin(be));
+  assert_ok(be->api->fill(be, p, 3, 8));
+  fake_cudart.no_graph_memory = true; /* known only when the graph is sent; nothing of it stays */
+  assert_fails(be->api->capture_end(be, &g), MR_ERR_CUDA, "cudaGraphUpload");
+  fake_cudart.no_graph_memory = false;
+  assert_null(g);
   assert_ok(mr_cuda_launched(be, "that comes next")); /* is not blamed */
   assert_ok(be->api->fill(be, p, 4, 8));
   assert_ok(be->api->download(be, &byte, p, 1));
@@ -204,6 +210,8 @@ static void memory_is_the_devices_own_count(void **state)
   assert_ok(be->api->mem(be, &with));
   be->api->release(be, p);
   assert_ok(be->api->mem(be, &after));
+  assert_int_equal(be->workspace_bytes, 32 << 20);
+  assert_true(before.used_bytes >= be->workspace_bytes);
   assert_int_equal(with.used_bytes - before.used_bytes, 1 << 20);
   assert_int_equal(after.used_bytes, before.used_bytes);
   assert_int_equal(after.peak_bytes, with.used_bytes);

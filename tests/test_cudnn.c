@@ -1,9 +1,13 @@
 /* test_cudnn.c — the vendor layers on CUDA against our own on the CPU, with a stand-in for cuDNN that
  * computes on the host (fake/cudnn.c). SPDX-License-Identifier: MIT */
 /* labels: unit; real: both; device: host */
+#include <dlfcn.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "bench_impl.h"
+#include "check.h"
 #include "mem.h"
 #include "nets.h"
 
@@ -124,41 +128,51 @@ static void every_algorithm_can_be_forced(void **state)
 }
 
 /* The variant that the plan names, "" when the network cannot be planned. */
-static void planned_algo(const char *words, char *out, size_t bytes)
+static void planned_algo(const char *model, const char *words, char *out, size_t bytes)
 {
   mr_backend *cuda = NULL;
   net n;
   *out = '\0';
   assert_ok(mr_backend_open(&cuda, MR_CUDA, 1));
-  if (net_plan(&n, cuda, "gru_vendor", words) == MR_OK)
+  if (net_plan(&n, cuda, model, words) == MR_OK)
     for (int32_t i = 0; i < n.plan.nodes; i++) {
       mr_node_info info;
       assert_ok(mr_tape_node(n.tape, i, &info));
-      if (strcmp(info.op, "gru_vendor") == 0) net_words(out, bytes, "%s", info.variant);
+      if (strcmp(info.op, model) == 0) net_words(out, bytes, "%s", info.variant);
     }
   net_close(&n);
   mr_backend_close(cuda);
 }
 
+#define LIBRARY ", cuDNN 9.1.0, CUBLAS_WORKSPACE_CONFIG=:4096:2"
+
 /* The stand-in computes up to 16 hidden units with its small kernels and up to 24 with persistent ones. */
 static void the_algorithm_taken_is_the_first_that_works_and_is_told(void **state)
 {
-  char algo[64];
+  static const struct {
+    const char *model, *words, *algo;
+  } expected[] = {
+      {"gru_vendor", "--width=16 --expansion=1", "persist_static_small_h" LIBRARY},
+      {"gru_vendor", "--width=20 --expansion=1", "persist_dynamic" LIBRARY},
+      {"gru_vendor", "--width=20 --expansion=1 --gru_vendor.algo=persist_static",
+       "persist_static" LIBRARY},
+      {"gru_vendor", "--width=30 --expansion=1", "standard" LIBRARY},
+      {"lstm_vendor", "--width=20 --expansion=1", "persist_static" LIBRARY},
+  };
+  char algo[160];
   (void)state;
-  planned_algo("--width=16 --expansion=1", algo, sizeof algo);
-  assert_string_equal(algo, "persist_static_small_h");
-  planned_algo("--width=20 --expansion=1", algo, sizeof algo);
-  assert_string_equal(algo, "persist_static");
-  planned_algo("--width=30 --expansion=1", algo, sizeof algo);
-  assert_string_equal(algo, "standard");
+  for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+    planned_algo(expected[i].model, expected[i].words, algo, sizeof algo);
+    assert_string_equal(algo, expected[i].algo);
+  }
 }
 
 static void an_algorithm_that_cannot_do_it_is_refused(void **state)
 {
   char algo[64];
   (void)state;
-  planned_algo("--width=30 --expansion=1 --gru_vendor.algo=persist_static_small_h", algo,
-               sizeof algo);
+  planned_algo("gru_vendor", "--width=30 --expansion=1 --gru_vendor.algo=persist_static_small_h",
+               algo, sizeof algo);
   assert_string_equal(algo, "");
   assert_holds(mr_error_message(), "cuDNN cannot describe a recurrent layer");
 }
@@ -175,6 +189,90 @@ static void without_the_library_the_sentence_says_how_to_get_it(void **state)
   mr_backend_close(cuda);
 }
 
+/* What the stand-in is told: each pass gives results larger by this share than the one before. */
+static void vary(double share)
+{
+  void (*tell)(double);
+  void *library = dlopen(getenv("MINRNN_CUDNN"), RTLD_NOW | RTLD_LOCAL);
+  assert_non_null(library);
+  *(void **)&tell = dlsym(library, "fake_cudnn_vary");
+  assert_non_null(tell);
+  tell(share);
+  assert_int_equal(dlclose(library), 0); /* the program keeps it open */
+}
+
+static const double little = sizeof(mr_real) == 8 ? 1e-13 : 1e-6, much = 1e-2;
+
+static void checked(double share, int failed, const char *told)
+{
+  mr_backend *cpu = NULL, *cuda = NULL;
+  mr_check_count n = {0, 0, 0};
+  char text[4096] = "";
+  FILE *f = tmpfile();
+  assert_non_null(f);
+  open_devices(&cpu, &cuda);
+  vary(share);
+  assert_ok(mr_check_models("model:gru_vendor:algo=standard", cuda, cpu, f, &n));
+  vary(0);
+  rewind(f);
+  assert_true(fread(text, 1, sizeof text - 1, f) > 0);
+  assert_int_equal(fclose(f), 0);
+  assert_int_equal(n.run, 1);
+  assert_int_equal(n.failed, failed);
+  assert_holds(text, told);
+  mr_backend_close(cuda);
+  mr_backend_close(cpu);
+}
+
+static void the_check_notes_last_bits_that_vary_and_refuses_more(void **state)
+{
+  (void)state;
+  checked(little, 0, "note: 3 steps");
+  checked(much, 1, "FAIL");
+}
+
+/* What the benchmark's gate says; the largest difference of two runs into *off. */
+static mr_status gate(double share, double *off)
+{
+  static const char *const words[] = {"--model=gru_vendor",
+                                      "--device=cuda",
+                                      "--length=6",
+                                      "--width=6",
+                                      "--layers=1",
+                                      "--batch=2",
+                                      "--selective_copy.data_tokens=2"};
+  const mr_bench_opts opts = {.samples = 3};
+  mr_bench b = {.o = &opts};
+  mr_bench_row row = {.repeat_error = -1};
+  mr_cell cell = {.cold = false};
+  mr_subject s = {.b = &b, .c = &cell.config, .row = &row};
+  row.cell = &cell;
+  assert_ok(mr_cell_config(&cell.config, NULL, sizeof words / sizeof *words, words));
+  assert_ok(mr_backend_open(&s.be, MR_CUDA, 1));
+  assert_ok(mr_subject_plan(&s, mr_find_model("gru_vendor")));
+  assert_ok(mr_subject_alloc(&s));
+  vary(share);
+  const mr_status st = mr_subject_gate(&s);
+  vary(0);
+  *off = row.repeat_error;
+  mr_backend *be = s.be;
+  mr_subject_close(&s);
+  mr_backend_close(be);
+  mr_cell_free(&cell);
+  return st;
+}
+
+static void the_benchmark_tells_last_bits_that_vary_and_refuses_more(void **state)
+{
+  double off;
+  (void)state;
+  assert_ok(gate(0, &off));
+  assert_true(off == 0);
+  assert_ok(gate(little, &off));
+  assert_true(off > 0 && off < 100 * little);
+  assert_fails(gate(much, &off), MR_ERR_NUMERIC, "two runs of its mixer differ");
+}
+
 int main(void)
 {
   const struct CMUnitTest missing[] = {
@@ -185,6 +283,8 @@ int main(void)
       cmocka_unit_test(every_algorithm_can_be_forced),
       cmocka_unit_test(the_algorithm_taken_is_the_first_that_works_and_is_told),
       cmocka_unit_test(an_algorithm_that_cannot_do_it_is_refused),
+      cmocka_unit_test(the_check_notes_last_bits_that_vary_and_refuses_more),
+      cmocka_unit_test(the_benchmark_tells_last_bits_that_vary_and_refuses_more),
   };
   char path[1024];
   const char *folder = getenv("MINRNN_BUILD_DIR");

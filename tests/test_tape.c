@@ -241,6 +241,26 @@ static void a_gradient_through_the_second_output_alone_is_right(void **state)
   assert_close(grad[0], grad[1], 24, 1e-12, 1e-14);
 }
 
+static void the_workspace_is_that_of_the_op_that_wants_most(void **state)
+{
+  mr_tape *t = new_tape();
+  const mr_init some = mr_init_const(0.1);
+  mr_plan_report rep;
+  int64_t most = 0;
+  (void)state;
+  mr_val xw = mr_param(t, "xw", mr_shape3(2, 5, 12), some);
+  mr_val h = mr_gru_seq(t, xw, mr_param(t, "u", mr_shape2(12, 4), some),
+                        mr_param(t, "b", mr_shape1(12), some), (mr_val){0}, MR_RESET_AFTER);
+  assert_ok(mr_tape_plan(t, mr_act(t, h, MR_TANH), true, &rep));
+  for (int32_t i = 0; i < rep.nodes; i++) {
+    mr_node_info info;
+    assert_ok(mr_tape_node(t, i, &info));
+    most = info.work_bytes > most ? info.work_bytes : most;
+  }
+  assert_true(most > 0 && rep.workspace == most); /* products on the CPU have none */
+  mr_tape_destroy(t);
+}
+
 static void borrowed_parameters_are_the_owner_s(void **state)
 {
   mr_tape *own = new_tape(), *lent = new_tape();
@@ -412,6 +432,7 @@ int main(void)
       cmocka_unit_test(scale_multiplies_the_gradient_of_a_scalar_root),
       cmocka_unit_test(kept_values_are_there_after_forward),
       cmocka_unit_test(a_gradient_through_the_second_output_alone_is_right),
+      cmocka_unit_test(the_workspace_is_that_of_the_op_that_wants_most),
       cmocka_unit_test(borrowed_parameters_are_the_owner_s),
       cmocka_unit_test(dropout_rests_outside_training),
       cmocka_unit_test(steps_allocate_nothing),

@@ -21,9 +21,9 @@ enum { N_SHAPES = sizeof shape / sizeof *shape };
 static const size tile[] = {{1, 127, 33}, {2, 128, 32}, {1, 129, 36}, {1, 1030, 7}, {1, 1300, 12}};
 enum { N_TILES = sizeof tile / sizeof *tile };
 /* There H up to 128, padded to 32, 64 or 128, stays on chip, and backward takes a stretch of
- * steps at a time: on the host 256 rows. */
+ * steps at a time: 64 rows per multiprocessor. */
 static const size chip[] = {{2, 4, 32}, {1, 7, 33}, {2, 12, 100}, {1, 3, 128}, {3, 4, 130}};
-static const size stretches = {2, 130, 3};
+static const size stretches[] = {{2, 130, 3}, {22, 4, 130}};
 enum { N_CHIPS = sizeof chip / sizeof *chip };
 
 /* h0 must not be negative for cells that carry its logarithm. */
@@ -137,8 +137,10 @@ void mr_cases_cells(mr_case_sink *s)
       for (int reset = 0; reset < 2; reset++) gru(s, chip[i], reset, h0);
       lstm(s, chip[i], h0, h0, h0);
     }
-  for (int reset = 0; reset < 2; reset++) gru(s, stretches, reset, true);
-  lstm(s, stretches, true, true, true);
+  for (int i = 0; i < 2; i++) {
+    for (int reset = 0; reset < 2; reset++) gru(s, stretches[i], reset, true);
+    lstm(s, stretches[i], true, true, true);
+  }
   lstm(s, shape[2], true, false, true);
   lstm(s, shape[3], false, true, true);
   extremes(s);

@@ -28,6 +28,11 @@ MR_MUST mr_status mr_check_case(const mr_case *c, mr_backend *be, int what, mr_c
 MR_MUST mr_status mr_check_parity(const mr_case *c, mr_backend *be, mr_backend *other,
                                   mr_check_result *r);
 
+/* The same with the work of the device divided as on one of a single multiprocessor: what large devices
+ * do in one piece is then cut by small shapes already. */
+MR_MUST mr_status mr_check_parity_small(const mr_case *c, mr_backend *be, mr_backend *other,
+                                        mr_check_result *r);
+
 /* One line per case: its descriptor, tolerance and reason. */
 MR_MUST mr_status mr_check_list(FILE *f);
 /* What a check came to. */
@@ -36,16 +41,19 @@ typedef struct mr_check_count {
 } mr_check_count;
 
 /* Runs the case whose descriptor is `name`, or else all that start with it (NULL: all), on the CPU
- * with 1 and 2 threads, or on CUDA and against the CPU: those of FORWARD, BACKWARD and REPEAT that are
- * in `what`. `models`: so too mr_check_models.
- * Prints one line per case to out; a failure also names the worst element and the command that
+ * with 1 and 2 threads, or on CUDA, there against the CPU and as on a small device too: those of FORWARD,
+ * BACKWARD and REPEAT that are in `what`. `models`: then mr_check_models. Prints one line per case to
+ * out; a failure also names the worst element and the command that
  * replays it. MR_ERR_ARG when no case has such a name. */
 MR_MUST mr_status mr_check_run(const char *name, mr_device dev, int what, bool models, FILE *out,
                                mr_check_count *n);
 
 /* Every model in several settings ("model:gru:reset=before"), small, odd and on poisoned memory, that
- * start with `name`: loss and gradients on be against `other`; three steps of two micro-batches twice
- * the same, bit by bit; and where be can, the same when they are replayed as graphs. */
+ * start with `name`: loss and gradients on be against `other`, where a model's twin, if it has one,
+ * takes its place; three steps of two micro-batches twice the same, bit by bit; and where be can, the
+ * same when they are replayed as graphs. On CUDA mingru and gru in tf32 and bf16 too. A model with a
+ * twin has kernels of a vendor, which may differ from run to run in their last bits: that is noted, and
+ * fails only beyond the tolerance. */
 MR_MUST mr_status mr_check_models(const char *name, mr_backend *be, mr_backend *other, FILE *out,
                                   mr_check_count *n);
 /* A device's failure becomes the result of the case, and the others can go on; returns other errors. */

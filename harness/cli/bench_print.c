@@ -93,6 +93,7 @@ static void json_measured(mr_json *j, const mr_bench_row *r)
   mr_json_field_num(j, "copy_share", r->copy_share);
   mr_json_field_num(j, "grad_norm", r->grad_norm);
   mr_json_field_num(j, "grad_norm_check", r->grad_norm_check);
+  mr_json_field_num(j, "repeat_error", r->repeat_error);
   mr_json_field_num(j, "scaling", r->scaling);
   mr_json_field_int(j, "launches", r->launches);
   mr_json_field_int(j, "device_bytes", r->device_bytes);

@@ -22,8 +22,10 @@ typedef struct mr_gemm {
   int64_t ldb;
   mr_real *c;
   int64_t ldc;
-  bool packed;         /* CPU, one thread: b holds panels, see panel.h            */
-  const mr_real *bias; /* CUDA: [n], added to every row of C; NULL: none          */
+  bool packed; /* CPU, one thread: b holds panels, see panel.h            */
+  /* CUDA: [n], added to every row of C; NULL: none. There is no activation: of cuBLASLt's epilogues GELU
+   * is the form with tanh, where ours has erf, and no model has a ReLU behind a product. */
+  const mr_real *bias;
 } mr_gemm;
 
 typedef struct mr_graph mr_graph;
@@ -70,12 +72,14 @@ typedef struct mr_gpu {
 struct mr_backend {
   const mr_backend_api *api;
   mr_device device;
-  int threads;         /* CPU threads of products and kernels; 1 on CUDA            */
-  int sm_count;        /* CUDA: multiprocessors; 0 on the CPU                       */
-  int shared_limit;    /* CUDA: bytes of shared memory a block may ask for          */
-  mr_math math;        /* of products                                               */
-  const char *binding; /* how threads are tied to cores, for the log                */
-  const mr_gpu *gpu;   /* NULL on the CPU                                           */
+  int threads;             /* CPU threads of products and kernels; 1 on CUDA              */
+  int sm_count;            /* CUDA: multiprocessors; 0 on the CPU                         */
+  int shared_limit;        /* CUDA: bytes of shared memory a block may ask for            */
+  mr_math math;            /* of products                                                 */
+  int64_t f32_products;    /* CUDA: kinds of product that had no kernel for `math` so far */
+  int64_t workspace_bytes; /* CUDA: what products work in, taken when opened              */
+  const char *binding;     /* how threads are tied to cores, for the log                  */
+  const mr_gpu *gpu;       /* NULL on the CPU                                             */
 };
 
 /* True where this program has kernels for the device, be there one or not. */

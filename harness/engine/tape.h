@@ -34,10 +34,11 @@ typedef struct mr_plan_report { /* bytes unless said otherwise */
   int64_t acts_saved; /* live at the turn from forward to backward             */
   int64_t acts_peak;  /* the activation slab                                   */
   int64_t acts_bound; /* most bytes live at one moment: the lower bound        */
-  int32_t nodes;      /* recorded ops                                          */
-  int32_t launches;   /* kernel calls of one forward and backward              */
-  int64_t n_params;   /* trainable numbers                                     */
-  double flops;       /* of one forward                                        */
+  int64_t workspace; /* of products (not of the slab) and of the op that wants most (of the slab) */
+  int32_t nodes;     /* recorded ops                                          */
+  int32_t launches;  /* kernel calls of one forward and backward              */
+  int64_t n_params;  /* trainable numbers                                     */
+  double flops;      /* of one forward                                        */
 } mr_plan_report;
 
 /* A parameter as optimizer, checkpoint and tests see it: value and gradient have one shape. */

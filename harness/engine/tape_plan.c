@@ -292,10 +292,15 @@ static void report(const mr_tape *t, mr_plan_report *rep)
   rep->launches = t->n_nodes;
   for (int32_t id = 1; id < t->n_values; id++)
     if (t->value[id].kind == VALUE_PARAM) rep->n_params += mr_count(&t->value[id].shape);
+  size_t work = 0;
   for (int32_t i = 0; i < t->n_nodes; i++) {
-    rep->flops += t->node[i].need.flops;
+    const mr_need *need = &t->node[i].need;
+    work = need->work_fwd > work ? need->work_fwd : work;
+    work = t->train && need->work_bwd > work ? need->work_bwd : work;
+    rep->flops += need->flops;
     rep->launches += t->train && t->node[i].active;
   }
+  rep->workspace = t->be->workspace_bytes + (int64_t)work;
   for (int32_t i = 0; i < t->n_bufs; i++)
     if (t->buf[i].first < t->n_nodes && t->buf[i].last >= t->n_nodes)
       rep->acts_saved += (int64_t)t->buf[i].bytes;

@@ -49,6 +49,7 @@ typedef struct mr_bench_row {
   int32_t threads, launches;
   const char *mode;       /* "graph" or "eager", as its steps are made */
   char not_captured[256]; /* why they are not captured after all       */
+  int64_t f32_products;   /* as in mr_backend                          */
   mr_bench_stat time[MR_N_BENCH_TIMES];
   double step_wall;   /* ns, median of the wall time in any case */
   double both_device; /* ns, median by the device's own clock, launches hidden */
@@ -60,6 +61,7 @@ typedef struct mr_bench_row {
   double step_flops, step_bytes;      /* least of one training step's ops  */
   double gemm_peak_share, copy_share; /* of the rates measured here        */
   double grad_norm, grad_norm_check;  /* of the timed step; op by op       */
+  double repeat_error;                /* largest difference of two runs of the mixer, relative */
   double scaling;                     /* time of 2 n steps / time of n     */
   /* Memory of the whole training step, and of all that timing it holds; known before allocation. */
   int64_t planned_bytes, bound_bytes, device_bytes, allowance_bytes;
@@ -85,11 +87,12 @@ int mr_bench_group(const mr_cell *cell, int n);
  * file: `out` itself if it ends in .h5, else one of mr_cell_file's name in that folder. A complete
  * file in a folder is kept, and one that is not complete is replaced.
  * A cell is planned before anything is allocated, and skipped if it does not fit. Before the first
- * time it must pass a gate: two runs of the mixer, and a captured one, give the same bits, and a sequence cut into
- * stretches with carried state gives what the whole one gives. After the last, the timed step's
- * gradient norm must be that of the same step op by op, each buffer filled with NaN before it is
- * written, summed on the host. Doubts that leave a time standing make it mistrusted: 2 n steps that
- * do not take twice as long as n, more than the measured peak, memory off the plan. */
+ * time it must pass a gate: two runs of the mixer, and a captured one, give the same bits (a vendor's
+ * kernels: nearly so, see repeat_error), and a sequence cut into stretches with carried state gives what
+ * the whole one gives. After the last, the timed step's gradient norm must be that of the same step op by
+ * op, each buffer filled with NaN before it is written, summed on the host. Doubts that leave a time
+ * standing make it mistrusted: 2 n steps that do not take twice as long as n, more than the measured
+ * peak, memory off the plan. */
 MR_MUST mr_status mr_bench_run(mr_bench *b, const mr_cell *cell, int n, mr_bench_row *rows);
 MR_C_END
 #endif

@@ -213,6 +213,7 @@ static void tell_mode(mr_subject *s)
 {
   const char *why;
   s->row->mode = mr_step_mode(s->step, &why);
+  s->row->f32_products = s->be->f32_products;
   if (*why != '\0') (void)snprintf(s->row->not_captured, sizeof s->row->not_captured, "%s", why);
 }
 

@@ -150,6 +150,7 @@ static mr_status log_result(mr_log *log, const mr_subject *s)
                 {"copy_share", r->copy_share},
                 {"grad_norm", r->grad_norm},
                 {"grad_norm_check", r->grad_norm_check},
+                {"repeat_error", r->repeat_error},
                 {"scaling", r->scaling}};
   for (int k = 0; k < MR_N_BENCH_TIMES; k++) MR_CHECK(log_stat(log, name[k], &r->time[k]));
   MR_CHECK(mr_log_num(log, "result", "step_wall_ms", r->step_wall / 1e6));
@@ -188,6 +189,7 @@ static mr_status log_times(mr_log *log, mr_subject *s)
   MR_CHECK(mr_log_num(log, "machine", "gemm_flop_per_s", s->b->gemm_rate));
   MR_CHECK(log_samples(log, s));
   MR_CHECK(log_result(log, s));
+  MR_CHECK(mr_log_int(log, "plan", "f32_products", r->f32_products));
   MR_CHECK(log_ops(log, s));
   MR_CHECK(mr_log_nodes(log, s->tape, s->plan.nodes));
   MR_CHECK(mr_log_device_within(log, s->b->device, r->planned_bytes, r->device_bytes,

@@ -17,6 +17,7 @@ mr_status mr_log_plan(mr_log *l, const mr_plan_report *p, int64_t moments)
   MR_CHECK(mr_log_int(l, "plan", "acts_saved_bytes", p->acts_saved));
   MR_CHECK(mr_log_int(l, "plan", "acts_peak_bytes", p->acts_peak));
   MR_CHECK(mr_log_int(l, "plan", "acts_bound_bytes", p->acts_bound));
+  MR_CHECK(mr_log_int(l, "plan", "workspace_bytes", p->workspace));
   MR_CHECK(mr_log_int(l, "plan", "nodes", p->nodes));
   MR_CHECK(mr_log_int(l, "plan", "launches", p->launches));
   MR_CHECK(mr_log_int(l, "plan", "n_params", p->n_params));

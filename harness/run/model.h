@@ -46,12 +46,15 @@ typedef struct mr_model_def {
   mr_val (*mixer)(mr_tape *t, const mr_config *c, mr_dims d, mr_val x, mr_state *st);
   /* Shapes of the carried state of one layer, at most MR_MAX_STATE, e.g. [B,1,H]; returns how many. */
   int (*state)(const mr_config *c, mr_dims d, mr_shape *shapes);
-  /* Two that most models leave out (NULL).
+  /* Three that most models leave out (NULL).
    * What goes in front of the blocks, e.g. positions: x [B,T,D] as embedded -> [B,T,D]. d.layer is 0,
    * st the state of layer 0 or NULL. */
   mr_val (*embed)(mr_tape *t, const mr_config *c, mr_dims d, mr_val x, mr_state *st);
   /* Steps that the carried state remembers from the start of a sequence; NULL: there is no end. */
   int64_t (*context)(const mr_config *c, mr_dims d);
+  /* Of a model with kernels of a vendor: the one with the same parameters and result that it is checked
+   * against, which runs on every device. */
+  const char *twin;
 } mr_model_def;
 
 /* Whether option "<owner>.<key>" reads `word`. */

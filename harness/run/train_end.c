@@ -181,6 +181,7 @@ static mr_status log_mode(const mr_training *t)
 {
   const char *why, *mode = mr_step_mode(t->step, &why);
   MR_CHECK(mr_log_text(t->log, "plan", "mode", mode));
+  MR_CHECK(mr_log_int(t->log, "plan", "f32_products", t->be->f32_products));
   return *why != '\0' ? mr_log_text(t->log, "plan", "not_captured", why) : MR_OK;
 }
 

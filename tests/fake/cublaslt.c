@@ -4,7 +4,7 @@
  *
  * As a stand-in it is strict: an argument that a caller of ours never has to pass is an error, a kernel
  * is taken only for the product and the alignment that it was found for, and the first one found does
- * not work. It has no kernel for sums of 77 or 78, and none with a bias for results of 7, 14, ... rows
+ * not work. It has no kernel for sums of 77 or 78, none on tensor cores for sums of 75, and none with a bias for results of 7, 14, ... rows
  * (columns first). */
 #include <cublasLt.h>
 #include <stdbool.h>
@@ -215,6 +215,9 @@ EXPORT cublasStatus_t cublasLtMatmulAlgoGetHeuristic(
   if (p->data[EPILOGUE] == CUBLASLT_EPILOGUE_BIAS && p->data[BIAS] == 0) return BAD;
   if (depth == 77) return CUBLAS_STATUS_NOT_SUPPORTED;
   if (depth == 78) return OK;
+  if (depth == 75 && p->data[COMPUTE] != CUBLAS_COMPUTE_32F &&
+      p->data[COMPUTE] != CUBLAS_COMPUTE_64F)
+    return CUBLAS_STATUS_NOT_SUPPORTED;
   if (p->data[EPILOGUE] == CUBLASLT_EPILOGUE_BIAS && rows % 7 == 0)
     return CUBLAS_STATUS_NOT_SUPPORTED;
   memset(guess, 0, 2 * sizeof *guess);

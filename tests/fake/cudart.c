@@ -448,6 +448,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t g, unsigned l
 
 cudaError_t cudaGraphUpload(cudaGraphExec_t g, cudaStream_t s)
 {
+  if (g != NULL && fake_cudart.no_graph_memory) return give(cudaErrorMemoryAllocation);
   return give(g != NULL && s == stream ? cudaSuccess : cudaErrorInvalidValue);
 }
 

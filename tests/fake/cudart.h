@@ -7,7 +7,7 @@
 
 /* What is wrong with the machine. */
 extern struct fake_cudart {
-  bool no_driver, no_device, no_kernels, no_graphs;
+  bool no_driver, no_device, no_kernels, no_graphs, no_graph_memory;
   size_t memory; /* bytes of the device */
 } fake_cudart;
 

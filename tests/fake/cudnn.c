@@ -2,7 +2,8 @@
  * what arguments mean, where weights lie, what is added to and what is spoilt can be tested without a
  * GPU. Loaded in place of libcudnn.so.9 by test_cudnn.c. SPDX-License-Identifier: MIT
  *
- * As a stand-in it is strict: an argument that a caller of ours never has to pass is an error. */
+ * As a stand-in it is strict: an argument that a caller of ours never has to pass is an error, and so are
+ * buffers of cuBLAS that let results vary from run to run. */
 #include <cudnn.h>
 #include <math.h>
 #include <stdbool.h>
@@ -84,11 +85,21 @@ MAKE(TensorDescriptor, cudnnTensorStruct)
 MAKE(RNNDataDescriptor, cudnnRNNDataStruct)
 MAKE(RNNDescriptor, cudnnRNNStruct)
 
+/* Each forward pass gives results larger by this share than the one before. */
+EXPORT void fake_cudnn_vary(double share);
+static double vary, varied;
+
+EXPORT void fake_cudnn_vary(double share)
+{
+  vary = share, varied = 0;
+}
+
 EXPORT cudnnStatus_t cudnnCreate(cudnnHandle_t *out)
 {
   static struct cudnnContext only;
+  const char *buffers = getenv("CUBLAS_WORKSPACE_CONFIG");
   *out = &only;
-  return OK;
+  return buffers != NULL && strcmp(buffers, ":4096:2") == 0 ? OK : CUDNN_STATUS_INTERNAL_ERROR;
 }
 
 EXPORT cudnnStatus_t cudnnSetStream(cudnnHandle_t h, cudaStream_t stream)
@@ -335,7 +346,8 @@ EXPORT cudnnStatus_t cudnnRNNForward(cudnnHandle_t h, cudnnRNNDescriptor_t r,
   for (int t = 0; t < l.T; t++)
     for (int b = 0; b < l.B; b++)
       for (int j = 0; j < r->H; j++)
-        put(r, y, ((int64_t)t * l.B + b) * r->H + j, step(&l, t, b, j));
+        put(r, y, ((int64_t)t * l.B + b) * r->H + j, (1 + varied) * step(&l, t, b, j));
+  varied += vary;
   for (int i = 0; cy != NULL && i < l.B * r->H; i++)
     put(r, cy, i, reserved(&l, l.T - 1, i / r->H, 4, i % r->H));
   return OK;

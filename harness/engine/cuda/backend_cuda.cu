@@ -1,5 +1,9 @@
 /* backend_cuda.cu — the CUDA device: one stream, pinned staging, events, captured graphs.
- * SPDX-License-Identifier: MIT */
+ * SPDX-License-Identifier: MIT
+ *
+ * An upload goes into pinned memory and is queued in the one stream. So the host makes and hands over the
+ * next batch while the device computes, but the copy itself takes its turn between kernels and overlaps
+ * none: a batch is some kilobytes, microseconds of a step. */
 #include "backend_cuda.h"
 #include <cuda_runtime.h>
 #include "cuda_blas.h"
@@ -181,6 +185,7 @@ mr_status cuda_gemm(mr_backend *be, const mr_gemm *g)
   cuda *c = of(be);
   bool bias_left;
   MR_CHECK(mr_cuda_blas_gemm(c->blas, c->stream, c->workspace, be->math, g, &bias_left));
+  be->f32_products = mr_cuda_blas_f32_products(c->blas);
   if (bias_left) {
     mr_gemm k = *g;
     void *args[] = {&k.c, &k.bias, &k.m, &k.n, &k.ldc};
@@ -248,6 +253,12 @@ mr_status cuda_capture_begin(mr_backend *be)
   return MR_OK;
 }
 
+mr_status send_graph(const cuda *c, cudaGraphExec_t exec)
+{
+  MR_CU(cudaGraphUpload(exec, c->stream));
+  return MR_OK;
+}
+
 mr_status cuda_capture_end(mr_backend *be, mr_graph **out)
 {
   cuda *c = of(be);
@@ -260,9 +271,12 @@ mr_status cuda_capture_end(mr_backend *be, mr_graph **out)
   const cudaError_t error = cudaGraphInstantiate(&exec, graph, 0);
   (void)cudaGraphDestroy(graph);
   MR_CU(error);
-  MR_CU(cudaGraphUpload(exec, c->stream));
-  *out = reinterpret_cast<mr_graph *>(exec);
-  return MR_OK;
+  const mr_status st = send_graph(c, exec);
+  if (st == MR_OK)
+    *out = reinterpret_cast<mr_graph *>(exec);
+  else
+    (void)cudaGraphExecDestroy(exec);
+  return st;
 }
 
 mr_status cuda_launch(mr_backend *be, mr_graph *g)
@@ -342,6 +356,7 @@ mr_status open_device(cuda *c)
   for (stretch &s : c->ring) MR_CU(cudaEventCreateWithFlags(&s.read, cudaEventDisableTiming));
   MR_CHECK(mr_cuda_blas_open(&c->blas));
   MR_CU(cudaMalloc(&c->workspace, MR_CUDA_BLAS_WORKSPACE));
+  c->base.workspace_bytes = MR_CUDA_BLAS_WORKSPACE;
   mr_cuda_blas_version(c->blas, c->gpu.blas, sizeof c->gpu.blas);
   return MR_OK;
 }

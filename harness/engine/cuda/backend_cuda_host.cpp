@@ -95,6 +95,7 @@ mr_status open_products(host *h)
   const char *named = getenv("MINRNN_CUBLASLT");
   if (named == nullptr || *named == '\0') return MR_OK;
   MR_CHECK(mr_cuda_blas_open(&h->blas));
+  h->base.workspace_bytes = MR_CUDA_BLAS_WORKSPACE;
   return mr_alloc_slab(&h->workspace, MR_CUDA_BLAS_WORKSPACE);
 }
 
@@ -106,8 +107,11 @@ void close_products(host *h)
 
 mr_status product(host *h, mr_math math, const mr_gemm *g, bool *bias_left)
 {
-  if (h->blas != nullptr)
-    return mr_cuda_blas_gemm(h->blas, nullptr, h->workspace, math, g, bias_left);
+  if (h->blas != nullptr) {
+    const mr_status st = mr_cuda_blas_gemm(h->blas, nullptr, h->workspace, math, g, bias_left);
+    h->base.f32_products = mr_cuda_blas_f32_products(h->blas);
+    return st;
+  }
   *bias_left = g->bias != nullptr;
   return h->cpu->api->gemm(h->cpu, g);
 }

@@ -44,6 +44,7 @@ typedef struct plan {
   cublasLtMatrixLayout_t a, b, c; /* of the library's A, which is our B, and so on */
   cublasLtMatmulAlgo_t algo;
   bool adds_bias;
+  uint8_t math; /* that of key, or f32 */
 } plan;
 
 struct mr_cuda_blas {
@@ -53,6 +54,7 @@ struct mr_cuda_blas {
 #undef DECLARE
   cublasLtHandle_t handle;
   plan *bucket[BUCKETS];
+  int64_t f32_products;
 };
 
 static const cudaDataType_t type = sizeof(mr_real) == 8 ? CUDA_R_64F : CUDA_R_32F;
@@ -186,7 +188,7 @@ static mr_status describe(const mr_cuda_blas *b, plan *p, const mr_real *bias)
                 op_b = k->trans_a ? CUBLAS_OP_T : CUBLAS_OP_N;
   const uint32_t end = p->adds_bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
   const uint64_t n = (uint64_t)k->n, m = (uint64_t)k->m, depth = (uint64_t)k->k;
-  LT(cublasLtMatmulDescCreate(&p->desc, compute_type(k->math), type), "describe a product");
+  LT(cublasLtMatmulDescCreate(&p->desc, compute_type(p->math), type), "describe a product");
   MR_CHECK(set(b, p, CUBLASLT_MATMUL_DESC_TRANSA, &op_a, sizeof op_a));
   MR_CHECK(set(b, p, CUBLASLT_MATMUL_DESC_TRANSB, &op_b, sizeof op_b));
   MR_CHECK(set(b, p, CUBLASLT_MATMUL_DESC_EPILOGUE, &end, sizeof end));
@@ -252,15 +254,22 @@ static mr_status make(const mr_cuda_blas *b, plan *p, const mr_real *bias)
   return st;
 }
 
-/* With the bias where the library can, or else without. */
-static mr_status make_either(const mr_cuda_blas *b, plan *p, const mr_real *bias)
+/* In the math asked for where the library can, or else in f32; with the bias where it can, or else
+ * without. */
+static mr_status make_any(mr_cuda_blas *b, plan *p, const mr_real *bias)
 {
-  p->adds_bias = p->key.bias;
-  mr_status st = make(b, p, bias);
-  if (st == MR_OK || !p->adds_bias) return st;
-  undescribe(b, p);
-  p->adds_bias = false;
-  return make(b, p, NULL);
+  mr_status st = MR_OK;
+  const int last = type == CUDA_R_32F && p->key.math != MR_MATH_F32;
+  for (int f32 = 0; f32 <= last; f32++)
+    for (int with = p->key.bias; with >= 0; with--) {
+      p->math = f32 ? MR_MATH_F32 : p->key.math;
+      p->adds_bias = with;
+      st = make(b, p, with ? bias : NULL);
+      b->f32_products += f32 && st == MR_OK;
+      if (st == MR_OK) return MR_OK;
+      undescribe(b, p);
+    }
+  return st;
 }
 
 static mr_status find_plan(mr_cuda_blas *b, const key *k, const mr_real *bias, plan **out)
@@ -276,7 +285,7 @@ static mr_status find_plan(mr_cuda_blas *b, const key *k, const mr_real *bias, p
   MR_CHECK(mr_calloc(&memory, 1, sizeof *p));
   p = memory;
   p->key = *k;
-  MR_TRY(make_either(b, p, bias));
+  MR_TRY(make_any(b, p, bias));
   p->next = *bucket;
   *out = *bucket = p;
   p = NULL;
@@ -284,6 +293,11 @@ out:
   if (p != NULL) undescribe(b, p);
   mr_free(p);
   return st;
+}
+
+int64_t mr_cuda_blas_f32_products(const mr_cuda_blas *b)
+{
+  return b->f32_products;
 }
 
 /* ---- Products ------------------------------------------------------------------------------- */

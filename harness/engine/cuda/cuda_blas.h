@@ -17,9 +17,12 @@ MR_MUST mr_status mr_cuda_blas_open(mr_cuda_blas **out);
 void mr_cuda_blas_close(mr_cuda_blas *b); /* NULL is fine */
 /* Queues the product on `stream` (cudaStream_t). workspace: [MR_CUDA_BLAS_WORKSPACE] bytes on the
  * device, 256-byte aligned, for this stream alone. *bias_left: g->bias is still to be added, as no
- * kernel of the library does both. Allocates only for a shape that is new. */
+ * kernel of the library does both. Where it has none for `math`, the product is computed in f32 and
+ * counted. Allocates only for a shape that is new. */
 MR_MUST mr_status mr_cuda_blas_gemm(mr_cuda_blas *b, void *stream, void *workspace, mr_math math,
                                     const mr_gemm *g, bool *bias_left);
+/* How many kinds of product (shape, strides, alignment) fell back to f32. */
+int64_t mr_cuda_blas_f32_products(const mr_cuda_blas *b);
 /* "13.0.2" into buf [n]. */
 void mr_cuda_blas_version(const mr_cuda_blas *b, char *buf, size_t n);
 MR_C_END
