@@ -91,7 +91,7 @@ step()
 # cuDNN and cuBLASLt come with PyTorch where the system has none.
 beside() # LIBRARY
 {
-  ldconfig -p 2> /dev/null | grep -q "$1" && return
+  [[ $(ldconfig -p 2> /dev/null) != *"$1"* ]] || return
   "$python" -c 'import nvidia; print(*nvidia.__path__, sep="\n")' 2> /dev/null |
     while read -r folder; do find "$folder" -name "$1" 2> /dev/null; done | head -n 1
 }
