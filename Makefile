@@ -18,8 +18,9 @@ build: configure ## compile the program and the tests (what plain `make` does)
 program: configure
 	@cmake --build $(BUILD) -j $(JOBS) --target minrnn
 
+# Without the module on MuJoCo CMake looks for it once more: it may have been installed since.
 configure: deps
-	@[ -z "$(CMAKE_ARGS)" -a -f $(BUILD)/Makefile ] || cmake -S . -B $(BUILD) $(CMAKE_ARGS)
+	@[ -z "$(CMAKE_ARGS)$(MUJOCO_DIR)" -a -f $(BUILD)/Makefile -a -e $(BUILD)/libminrnn_mujoco.so ] || cmake -S . -B $(BUILD) $(CMAKE_ARGS)
 
 help: ## show this list
 	@echo "make TARGET [VARIABLE=value ...]"
@@ -30,6 +31,7 @@ help: ## show this list
 	@echo "  MODELS=A,B                models of bench (default: $(MODELS))"
 	@echo "  BUILD=build               build folder"
 	@echo "  CMAKE_ARGS='-D...'        options of CMake, e.g. -DMR_MARCH=x86-64-v3"
+	@echo "  MUJOCO_DIR=FOLDER         MuJoCo's release or wheel (default: the system's libmujoco-dev)"
 	@echo "  JOBS=N                    parallel jobs (default: all cores)"
 
 reproduce: program ## run the experiments of PROFILE, skip finished ones, draw the figures, write the report
@@ -62,13 +64,15 @@ endif
 	@scripts/peers/check_all.py
 
 PEERS ?=
-peers: program ## time the mixers beside PyTorch's, PEERS='--batch=.. --length=..' (python3-torch)
+peers: program ## time the mixers beside PyTorch's, PEERS='--batch=.. --length=..' (python3-torch); into the report
 ifeq ($(SETUP),0)
 	@scripts/setup.sh --peers --check
 else
 	@scripts/setup.sh --peers --check >/dev/null 2>&1 || scripts/setup.sh --peers
 endif
-	@scripts/peers/time_all.py --out=results/runs/peers/$(shell uname -m).tsv $(PEERS)
+	@scripts/peers/time_all.py \
+	  --out=$${RESULTS:-results}/runs/peers/$(shell uname -m)-$(if $(filter %cuda,$(PEERS)),cuda,cpu).tsv $(PEERS)
+	@[ ! -e $${RESULTS:-results}/figures/data/profile.txt ] || scripts/report.sh $(PROFILE)
 
 bundle: deps ## pack program, GPU tests, libraries, experiments and plots into dist/
 	@scripts/bundle.sh $(BUILD)/bundle

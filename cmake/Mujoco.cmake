@@ -1,8 +1,11 @@
 # MuJoCo, which three environments of offline_rl need. Only the module libminrnn_mujoco.so is linked
 # with it; the program loads that when it is asked for one of them, and runs without it otherwise.
 set(MR_MUJOCO AUTO CACHE STRING "environments on MuJoCo: AUTO, ON or OFF")
-set(MUJOCO_DIR "$ENV{MUJOCO_DIR}" CACHE PATH
+set(MUJOCO_DIR "" CACHE PATH
   "folder of MuJoCo's release (include/, lib/) or Python wheel (include/); empty: the system's")
+if(NOT "$ENV{MUJOCO_DIR}" STREQUAL "") # whatever was named when the build folder was made
+  set_property(CACHE MUJOCO_DIR PROPERTY VALUE "$ENV{MUJOCO_DIR}")
+endif()
 set_property(CACHE MR_MUJOCO PROPERTY STRINGS AUTO ON OFF)
 
 function(mr_find_mujoco include_out library_out)
@@ -64,7 +67,7 @@ if(NOT MR_MUJOCO STREQUAL OFF)
     install(TARGETS minrnn_mujoco LIBRARY DESTINATION lib)
   elseif(MR_MUJOCO STREQUAL ON)
     message(FATAL_ERROR "MR_MUJOCO is ON, but there is no MuJoCo: apt-get install libmujoco-dev, "
-                        "or name a copy with -DMUJOCO_DIR=FOLDER.")
+                        "or name a copy: make MUJOCO_DIR=FOLDER.")
   else()
     message(STATUS "no MuJoCo found (libmujoco-dev): halfcheetah, hopper and walker2d will refuse")
   endif()

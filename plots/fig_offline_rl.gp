@@ -21,13 +21,17 @@ at(set, m) = set + bar * (place_of(m) - (words(shown) + 1) / 2.0)
 of(m, value) = strcol("model") eq m ? value : NaN
 given(x) = x == x
 
-set label 1 line_of(data."/offline_rl_setting.txt") at screen 0.02, screen 0 offset 0, 3.2 left font ",9" textcolor rgb "#555555" noenhanced
+diamonds = line_of(data."/offline_rl_published.txt")
+up = diamonds eq "" ? 0 : 1.1 # a line more
+
+set label 1 line_of(data."/offline_rl_setting.txt") at screen 0.02, screen 0 offset 0, 3.2 + up left font ",9" textcolor rgb "#555555" noenhanced
 set label 4 "Bars: test episodes with the parameters of the best validation. Line: with the last ones. Grey: mean of the data." \
-  at screen 0.02, screen 0 offset 0, 2.1 left font ",9" textcolor rgb "#555555" noenhanced
-set label 2 line_of(data."/offline_rl_published.txt") at screen 0.02, screen 0 offset 0, 1.0 left font ",9" textcolor rgb "#555555" noenhanced
+  at screen 0.02, screen 0 offset 0, 2.1 + up left font ",9" textcolor rgb "#555555" noenhanced
+set label 2 line_of(data."/offline_rl_origin.txt") at screen 0.02, screen 0 offset 0, 1.0 + up left font ",9" textcolor rgb "#555555" noenhanced
+set label 5 diamonds at screen 0.02, screen 0 offset 0, 1.0 left font ",9" textcolor rgb "#555555" noenhanced
 set label 3 "Offline reinforcement learning: normalised score by data set and model" at screen 0.02, screen 1 offset 0, -1.5 left font ",14"
 set tmargin 6
-set bmargin 7.6
+set bmargin 7.6 + up
 set lmargin 9
 set rmargin 2
 set key at screen 0.5, screen 0.885 center center maxrows 2 samplen 1.2 width 1 Left reverse font ",10"

@@ -11,32 +11,34 @@ table = data."/roofline.tsv"
 roofs = line_of(data."/roofline_roofs.txt")
 copy = real(word(roofs, 1))
 gemm = real(word(roofs, 2))
-stats table using (column("intensity")) name "I" nooutput
-stats table using (column("gflop_per_s")) name "F" nooutput
 
-set multiplot
-set label 1 line_of(data."/roofline_setting.txt") at screen 0.02, 0.030 left font ",9" textcolor rgb "#555555" noenhanced
+set label 1 line_of(data."/roofline_setting.txt") at screen 0.02, 0.055 left font ",9" textcolor rgb "#555555" noenhanced
+set label 4 sprintf("Measured: copy %.3g GB/s, products %.4g Gflop/s.", copy, gemm) at screen 0.02, 0.025 left font ",9" textcolor rgb "#555555" noenhanced
+set label 2 line_of(data."/roofline_ops.txt") at screen 0.825, 0.845 left font ",9" noenhanced
 set label 3 "What each op reaches of the machine's measured rates" at screen 0.02, 0.955 left font ",14"
-set tmargin at screen 0.90
-set bmargin at screen 0.16
+# figures_roofline.awk places the numbers in a plot of these proportions.
+set tmargin at screen 0.86
+set bmargin at screen 0.17
 set lmargin at screen 0.09
-set rmargin at screen 0.97
+set rmargin at screen 0.80
 set logscale xy
 set grid xtics ytics linetype 1 dashtype 1 linewidth 0.7 linecolor rgb "#E3E3E3"
-set xrange [0.5 * I_min:4 * (I_max > gemm / copy ? I_max : gemm / copy)]
-set yrange [0.5 * F_min:3 * gemm]
+set xrange [real(word(roofs, 3)):real(word(roofs, 4))]
+set yrange [real(word(roofs, 5)):real(word(roofs, 6))]
+set samples 1000
 set xlabel "flop per byte" offset 0, 0.4
 set ylabel "Gflop/s" offset 1, 0
-set key at graph 0.99, 0.03 right bottom samplen 2 Left reverse font ",10"
+set key at screen 0.09, 0.90 left center maxrows 1 samplen 2 Left reverse font ",10"
+set style textbox opaque noborder margins 0.4,0.2
 roof(x) = x * copy < gemm ? x * copy : gemm
 at_pass(pass, value) = strcol("pass") eq pass ? value : NaN
-named(pass) = strcol("pass") eq pass ? strcol("op") : ""
+# Passes are told apart by shape; colours are the models'.
 plot roof(x) with lines linewidth 2 linecolor rgb "#333333" \
-    title sprintf("measured: copy %.3g GB/s, products %.4g Gflop/s", copy, gemm), \
+    title "measured rates", \
+  table using (column("intensity")):(column("gflop_per_s")):(column("x") - column("intensity")):(column("y") - column("gflop_per_s")) \
+    with vectors nohead linewidth 0.6 linecolor rgb "#999999" notitle, \
+  table using (column("x")):(column("y")):(strcol("number")) with labels center boxed font ",9" noenhanced notitle, \
   table using (column("intensity")):(at_pass("forward", column("gflop_per_s"))) \
-    with points pointtype 7 pointsize 1 linecolor rgb "#0072B2" title "forward", \
+    with points pointtype 7 pointsize 0.9 linecolor rgb "#333333" title "forward", \
   table using (column("intensity")):(at_pass("backward", column("gflop_per_s"))) \
-    with points pointtype 9 pointsize 1 linecolor rgb "#D55E00" title "backward", \
-  table using (column("intensity")):(at_pass("forward", column("gflop_per_s"))):(named("forward")) \
-    with labels right offset -0.8, 0 font ",8" textcolor rgb "#333333" noenhanced notitle
-unset multiplot
+    with points pointtype 8 pointsize 1.1 linewidth 1.4 linecolor rgb "#333333" title "backward"

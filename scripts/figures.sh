@@ -98,8 +98,8 @@ draw() # NAME WIDTH HEIGHT [SCRIPT SETTING]
   echo "figures: $figures/$1.png and .svg"
 }
 
-for width in $widths; do draw "efficiency_$width" 1100 560 efficiency "width = '$width'"; done
-[ -z "$answers" ] || draw inference 960 720
+for width in $widths; do draw "efficiency_$width" 1100 590 efficiency "width = '$width'"; done
+[ -z "$answers" ] || draw inference 1200 720
 [ -z "$points" ] || draw roofline 960 580
 if [ -n "$copies" ]; then
   bars=$(awk 'END { print NR - 1 }' "$data/models.tsv")

@@ -4,13 +4,14 @@
 #   awk -v out=FOLDER -f figures_common.awk -f figures_inference.awk cells.tsv inference.tsv
 #
 # Of several widths, numbers of layers or machines the one with most cells is drawn. Writes to FOLDER
-# inference_context.tsv (model, context, prefill_ms, state_kib; the largest batch all contexts were read with),
+# inference_context.tsv (model, context, prefill_ms, token_us, state_kib; the largest batch that most contexts were
+# read with),
 # inference_batch.tsv (model, batch, token_us, tokens_per_s; the longest context that most models have),
 # inference_faster.tsv (model, over, who, batch, percent; over mamba of prefill_ms, else of
 # token_us), their lists and captions. Prints the number of cells.
-part == 1 && field("status") == "complete" && field("token_ms") + 0 > 0 {
+part == 1 && field("status") == "complete" && field("trust") != "mistrusted" && field("token_ms") + 0 > 0 {
   n++
-  set[n] = field("device") " (" field("threads") ")\t" field("math") "\t" field("width") "\t" field("layers")
+  set[n] = field("device") (field("device") == "cpu" ? " (" field("threads") " thread" (field("threads") + 0 > 1 ? "s" : "") ")" : "") "\t" field("math") "\t" field("width") "\t" field("layers")
   model[n] = field("model")
   batch[n] = field("batch") + 0
   context[n] = field("context") + 0
@@ -36,7 +37,7 @@ END {
   for (s in cells) if (cells[s] > cells[chosen]) chosen = s
   long = most(context)
   wide = most(batch)
-  print "model", "context", "prefill_ms", "state_kib" > (out "/inference_context.tsv")
+  print "model", "context", "prefill_ms", "token_us", "state_kib" > (out "/inference_context.tsv")
   print "model", "batch", "token_us", "tokens_per_s" > (out "/inference_batch.tsv")
   print "model", "over", "who", "batch", "percent" > (out "/inference_faster.tsv")
   for (k = 1; k <= favourites; k++) {
@@ -44,7 +45,7 @@ END {
     for (i = 1; i <= n; i++) {
       if (set[i] != chosen || model[i] != order[k]) continue
       found = 1
-      if (batch[i] == wide) print model[i], context[i], prefill[i], state[i] > (out "/inference_context.tsv")
+      if (batch[i] == wide) print model[i], context[i], prefill[i], 1000 * token[i], state[i] > (out "/inference_context.tsv")
       if (context[i] == long) {
         print model[i], batch[i], 1000 * token[i], rate[i] > (out "/inference_batch.tsv")
         at[model[i], batch[i]] = token[i]

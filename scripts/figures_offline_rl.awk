@@ -12,9 +12,10 @@
 BEGIN {
   n_envs = split("pendulum tmaze repeat halfcheetah hopper walker2d", env_order, " ")
   n_levels = split("medium medium-replay medium-expert", level_order, " ")
-  n_columns = split("last best highest last_2 best_2 data_last data_best return_last return_best", column, " ")
+  n_columns = split("last best highest last_2 best_2 data_last data_best return_last return_best return_2_last return_2_best", column, " ")
   split("test_score_last test_score_best valid_score_best test_score_2_last test_score_2_best " \
-    "test_data_score_last test_data_score_best test_return_last test_return_best", from, " ")
+    "test_data_score_last test_data_score_best test_return_last test_return_best " \
+    "test_return_2_last test_return_2_best", from, " ")
   split("pendulum=Pendulum tmaze=T-maze repeat=Repeat halfcheetah=HalfCheetah hopper=Hopper walker2d=Walker2d", pair, " ")
   for (i in pair) { split(pair[i], both, "="); shown[both[1]] = both[2] }
 }
@@ -49,6 +50,7 @@ part == 2 {
   published[field("env"), field("data"), field("model")] = field("score")
   published_deviation[field("env"), field("data"), field("model")] = field("deviation")
   certainty[field("env"), field("data"), field("model")] = field("certainty")
+  label[field("env"), field("data"), field("model")] = field("label")
 }
 
 function mean(set, model, name) {
@@ -71,6 +73,10 @@ function write_row(set, env, level, made, layers, model,   i, p, line, text) {
     m[1] OFS m[2] OFS seeds[set, model] OFS told(target[set]) OFS told(target_2[set])
   for (i = 1; i <= n_columns; i++)
     line = line OFS mean(set, model, column[i]) OFS deviation(set, model, column[i])
+  if (p in published && !(p in diamond)) {
+    diamond[p] = label[p] " on " shown[env] " " level
+    letters[certainty[p]]++
+  }
   if (p in published && (highest == "" || published[p] > highest + 0)) highest = published[p]
   if (seeds[set, model] > 1) several = 1
   print line, data_score[set], (p in published ? published[p] : "nan"), \
@@ -120,6 +126,19 @@ function acting(   i, k, part_of, streams, windows, places, others, elsewhere) {
     (others elsewhere == "" ? "." : "; otherwise windows of the last steps.")
 }
 
+# How surely the published scores are known: the letter of most of them, and which have another.
+function certainties(   i, j, l, p, m, most, list) {
+  for (l in letters) if (most == "" || letters[l] > letters[most]) most = l
+  list = (most == "M" ? "recalled: " : "certainty ") most
+  for (i = 1; i <= n_envs; i++)
+    for (j = 1; j <= n_levels; j++)
+      for (m = 1; m <= favourites; m++) {
+        p = env_order[i] SUBSEP level_order[j] SUBSEP order[m]
+        if (p in diamond && certainty[p] != most) list = list "; " diamond[p] ": " certainty[p]
+      }
+  return list
+}
+
 function write_captions(   k, i, list, least, most, any) {
   for (i = 1; i <= favourites; i++) if (order[i] in used) list = with(list, order[i])
   print list > (out "/offline_rl_models.txt")
@@ -133,7 +152,8 @@ function write_captions(   k, i, list, least, most, any) {
     one_of(place_text, "several devices") ". " acting() > (out "/offline_rl_setting.txt")
   for (k in seen) { split(k, part_of, SUBSEP); if (part_of[3] && part_of[1] !~ /pendulum|tmaze|repeat/) any = 1 }
   print (any ? "* Data generated here by PPO, not D4RL's. " : "") "Small environments: by a controller." \
-    (highest != "" ? " Diamonds: published, on D4RL's data (table 3, recalled: M)." : "") \
+    > (out "/offline_rl_origin.txt")
+  print (highest != "" ? "Diamonds: published, on D4RL's data (" certainties() ")." : "") \
     > (out "/offline_rl_published.txt")
 }
 

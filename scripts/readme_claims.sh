@@ -41,7 +41,7 @@ for file in "$reference"/*/claims.tsv; do
       published = number(v("published")) (v("deviation") == "nan" ? "" : " ± " number(v("deviation")))
       setting = v("setting") == "" ? "" : " (" v("setting") ")"
       printf "| %s%s | %s | %s | %s | %s |\n", v("claim"), setting, value(published), value(number(v("paper_ours"))),
-        value(number(v("fair_ours"))), v("verdict")
+        value(number(v("fair_ours"))), v("verdict") (v("reason") == "" ? "" : ": " v("reason"))
     }
     END {
       if (!rows) exit

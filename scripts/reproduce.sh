@@ -11,7 +11,7 @@
 # settings or the number of threads are others now, the run is started again, and this is said. After a
 # failed run the others go on; the failed ones are named at the end, and the exit code is 1 (3 when the time
 # was over before the end). A text that the profile needs is fetched; where that cannot be, runs on it are
-# SKIPPED, which is no failure. Environment:
+# SKIPPED, which is no failure, as are others that miss something here; each tells what. Environment:
 #   MINRNN    the program, default build/minrnn
 #   RESULTS   folder of runs/ and figures/, default results
 #   PARALLEL  runs side by side; with more than one, each has one thread. Default: one per core for smoke
@@ -117,11 +117,11 @@ for line in "${lines[@]}"; do
   break
 done
 
-# How the run in file $1 ended: complete, failed, skipped.
-status_of()
+# What the file $2 of a run says in column $1: its status (complete, failed, skipped) or the reason.
+fact_of()
 {
-  "$minrnn" table summary "$1" --format=tsv |
-    awk -F'\t' 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i } NR == 2 { print $at["status"] }'
+  "$minrnn" table facts "$2" --format=tsv |
+    awk -F'\t' -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i } NR == 2 { print $at[name] }'
 }
 
 # How to start the run whose file is $1: minrnn skips a complete run and goes on with an interrupted one
@@ -131,7 +131,7 @@ mode_of()
   if [ "${FORCE:-0}" != 0 ]; then
     echo --force
   elif [ -e "$1" ]; then
-    if [ "$(status_of "$1")" = complete ]; then echo --resume; else echo --force; fi
+    if [ "$(fact_of status "$1")" = complete ]; then echo --resume; else echo --force; fi
   elif [ -e "$1.part" ]; then
     echo --resume
   elif [ -e "${1%.h5}.last.ckpt" ] || [ -e "${1%.h5}.best.ckpt" ]; then
@@ -254,8 +254,8 @@ for i in "${!names[@]}"; do
     failed+=("${names[$i]}")
   elif measures "${lines[$i]%% *}"; then
     continue # its skipped cells are in its own table
-  elif [ "$(status_of "$runs/${names[$i]}.h5")" = skipped ]; then
-    skipped+=("${names[$i]}")
+  elif [ "$(fact_of status "$runs/${names[$i]}.h5")" = skipped ]; then
+    skipped+=("${names[$i]}: $(fact_of reason "$runs/${names[$i]}.h5")")
   fi
 done
 
@@ -263,7 +263,7 @@ complete=$((total - ${#failed[@]} - ${#skipped[@]} - ${#left[@]}))
 echo "reproduce: $complete of $total runs are complete after $((SECONDS - started)) s, in $runs"
 if [ ${#skipped[@]} -gt 0 ]; then
   printf 'reproduce: SKIPPED: %s\n' "${skipped[@]}"
-  echo "reproduce: the text is missing; scripts/fetch_data.sh gets it, then the same command runs these too"
+  echo "reproduce: once nothing is in their way, the same command runs these too"
 fi
 code=0
 MINRNN=$minrnn RESULTS=$results "$root/scripts/figures.sh" "$profile" || code=1

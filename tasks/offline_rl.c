@@ -20,7 +20,7 @@
 #include "rng.h"
 #include "task.h"
 
-enum { GO, STATE, ACTION, N_PARTS, MAX_TARGETS = 2, METRICS = 3 };
+enum { GO, STATE, ACTION, N_PARTS, MAX_TARGETS = 2, MOST_GO = 1000000 };
 
 static const char name[] = MR_RL;
 
@@ -86,14 +86,15 @@ static bool is(const mr_config *c, const char *key, const char *word)
   return strcmp(mr_option_text(c, name, key), word) == 0;
 }
 
-/* "3600" or "3600,1800" */
+/* "3600" or "3600,1800", which stay sound numbers where the network reads them */
 static mr_status read_targets(mr_task *k, const char *text)
 {
   const char *p = text;
+  const double most = MOST_GO * k->spec.scale;
   for (; k->n_targets < MAX_TARGETS; k->n_targets++) {
     char *end;
     const double x = strtod(p, &end);
-    if (end == p || !isfinite(x) || (*end != '\0' && *end != ',')) break;
+    if (end == p || !(fabs(x) <= most) || (*end != '\0' && *end != ',')) break;
     k->target[k->n_targets] = x;
     p = *end == ',' ? end + 1 : end;
     if (*end == '\0') {
@@ -101,9 +102,10 @@ static mr_status read_targets(mr_task *k, const char *text)
       return MR_OK;
     }
   }
-  return MR_FAIL(MR_ERR_CONFIG,
-                 "%s.target is \"%.64s\"; allowed: one or two numbers, split by a comma", name,
-                 text);
+  return MR_FAIL(
+      MR_ERR_CONFIG,
+      "%s.target is \"%.64s\"; allowed: one or two numbers from %g to %g, split by a comma", name,
+      text, -most, most);
 }
 
 static mr_status set_targets(mr_task *k, const mr_config *c)
@@ -206,23 +208,32 @@ static mr_status rl_open(mr_task **out, const mr_config *c)
   return st;
 }
 
+/* Metrics per target: data_score needs the return of the best policy behind the data. */
+static int metrics_of(const mr_task *k)
+{
+  return k->data.expert > k->spec.low ? 3 : 2;
+}
+
 static void rl_info(const mr_task *k, mr_task_info *out)
 {
-  static const char *const metric[] = {"score",   "return",   "data_score",
-                                       "score_2", "return_2", "data_score_2"};
+  static const char *const metric[MAX_TARGETS][3] = {{"score", "return", "data_score"},
+                                                     {"score_2", "return_2", "data_score_2"}};
   *out = (mr_task_info){.loss = MR_LOSS_MSE,
                         .T = N_PARTS * k->K,
                         .vocab = k->timed ? k->spec.horizon : 0,
                         .in_dim = channels(k),
                         .out_dim = k->spec.act,
-                        .n_metrics = METRICS * k->n_targets,
+                        .n_metrics = metrics_of(k) * k->n_targets,
                         .n_parts = N_PARTS,
                         .normed = true,
                         .bounded = true,
                         .episodes = k->episodes,
                         .streams = k->streams};
   for (int i = 0; i < N_PARTS; i++) out->part[i] = width_of(k, i);
-  for (int i = 0; i < out->n_metrics; i++) out->metric[i] = metric[i], out->unit[i] = "1";
+  for (int i = 0; i < out->n_metrics; i++) {
+    out->metric[i] = metric[i / metrics_of(k)][i % metrics_of(k)];
+    out->unit[i] = "1";
+  }
 }
 
 /* ---- Batches --------------------------------------------------------------------------------- */
@@ -429,23 +440,18 @@ static mr_status play(mr_task *k, mr_split s, double target, mr_policy *p)
   return MR_OK;
 }
 
-/* The return that counts as 100 for this data set: of the best policy behind it, where that is known. */
-static double data_high(const mr_task *k)
-{
-  return isnan(k->data.expert) ? k->spec.high : k->data.expert;
-}
-
 static mr_status rl_rollout(mr_task *k, mr_split s, mr_policy *p, double *sum, double *count)
 {
   const double low = k->spec.low;
-  for (int i = 0; i < k->n_targets; i++, sum += METRICS, count += METRICS) {
+  const int metrics = metrics_of(k);
+  for (int i = 0; i < k->n_targets; i++, sum += metrics, count += metrics) {
     MR_CHECK(play(k, s, k->target[i], p));
     for (int64_t b = 0; b < k->episodes; b++) {
       sum[0] += 100 * (k->total[b] - low) / (k->spec.high - low);
       sum[1] += k->total[b];
-      sum[2] += 100 * (k->total[b] - low) / (data_high(k) - low);
+      if (metrics > 2) sum[2] += 100 * (k->total[b] - low) / (k->data.expert - low);
     }
-    for (int m = 0; m < METRICS; m++) count[m] += (double)k->episodes;
+    for (int m = 0; m < metrics; m++) count[m] += (double)k->episodes;
   }
   return MR_OK;
 }

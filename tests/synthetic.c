@@ -7,8 +7,8 @@
 
 enum { MOST_WORDS = 24, WORD_BYTES = 64 };
 
-/* A log at <folder>/<name>.h5 with the config that the words make. */
-static mr_log *begin(const char *name, const char *words)
+/* A log at <folder>/<name>.h5 with the config that the words make; its steps go to *steps. */
+static mr_log *begin(const char *name, const char *words, int64_t *steps)
 {
   char text[MOST_WORDS][WORD_BYTES], path[600];
   const char *word[MOST_WORDS];
@@ -27,6 +27,7 @@ static mr_log *begin(const char *name, const char *words)
   assert_ok(mr_cell_config(&c, NULL, n, word));
   snprintf(path, sizeof path, "%s/%s.h5", mr_test_folder(), name);
   assert_ok(mr_log_create(&l, path, &c, "minrnn"));
+  *steps = c.steps;
   mr_config_free(&c);
   assert_ok(mr_log_text(l, "machine", "cpu", "Test CPU"));
   assert_ok(mr_log_text(l, "machine", "gpu", "Test GPU"));
@@ -51,9 +52,12 @@ static void put_samples(mr_log *l, const char *table, const char *column, double
   }
 }
 
-static void put_cell(mr_log *l, const char *model, const char *device, const char *mode)
+static void put_cell(mr_log *l, const char *model, const char *device, const char *mode,
+                     const char *options)
 {
-  assert_ok(mr_log_text(l, "cell", "descriptor", "made up"));
+  char text[256];
+  snprintf(text, sizeof text, "%s:made up%s", model, options);
+  assert_ok(mr_log_text(l, "cell", "descriptor", text));
   assert_ok(mr_log_text(l, "cell", "model", model));
   assert_ok(mr_log_text(l, "cell", "device", device));
   assert_ok(mr_log_text(l, "cell", "mode", mode));
@@ -65,13 +69,15 @@ void fake_timing_write(const char *name, const fake_timing *t)
 {
   char words[256];
   const char *device = t->device != NULL ? t->device : "cpu", *reason = "";
+  int64_t steps;
   snprintf(words, sizeof words,
            "--model=%s --length=%d --batch=%d --width=%d --device=%s --layers=1", t->model,
            t->length, t->batch, t->width, device);
-  mr_log *l = begin(name, words);
+  mr_log *l = begin(name, words, &steps);
   const mr_run_status status = t->status != 0 ? t->status : MR_RUN_COMPLETE;
   if (t->reason != NULL) reason = t->reason;
-  put_cell(l, t->model, device, t->mode != NULL ? t->mode : "eager");
+  put_cell(l, t->model, device, t->mode != NULL ? t->mode : "eager",
+           t->options != NULL ? t->options : "");
   if (status == MR_RUN_COMPLETE) {
     put_samples(l, "bench", "step_ns", t->step_ms, t->spread);
     assert_ok(mr_log_num(l, "memory", "planned_bytes", t->megabytes * 1e6));
@@ -82,8 +88,10 @@ void fake_timing_write(const char *name, const fake_timing *t)
 
 void fake_training_write(const char *name, const char *settings, const char *result, double value)
 {
-  mr_log *l = begin(name, settings);
+  int64_t steps;
+  mr_log *l = begin(name, settings, &steps);
   assert_ok(mr_log_num(l, "result", result, value));
+  assert_ok(mr_log_int(l, "result", "steps", steps));
   end(l, MR_RUN_COMPLETE, "");
 }
 
@@ -93,8 +101,9 @@ void fake_inference_write(const char *name, const char *model, int batch, int co
   char words[256];
   snprintf(words, sizeof words, "--model=%s --length=%d --batch=%d --width=64 --layers=1", model,
            context, batch);
-  mr_log *l = begin(name, words);
-  put_cell(l, model, "cpu", "infer");
+  int64_t steps;
+  mr_log *l = begin(name, words, &steps);
+  put_cell(l, model, "cpu", "infer", "");
   assert_ok(mr_log_int(l, "cell", "context", context));
   put_samples(l, "prefill", "prefill_ns", prefill_ms, 0);
   put_samples(l, "token", "token_ns", token_ms, 0);

@@ -61,6 +61,22 @@ static void settings_that_change_the_work_are_part_of_it_and_others_are_not(void
                             "selective_copy.data_tokens=1");
 }
 
+static void what_only_a_gpu_has_means_one_where_no_device_is_named(void **state)
+{
+  static const char *const cell[][2] = {
+      {"mingru:b64t4096d128l3:tf32:graph:hot", "mingru:b64t4096d128l3:tf32:graph:hot:cuda"},
+      {"mingru:b64t4096d128l3:bf16:eager", "mingru:b64t4096d128l3:bf16:eager:hot:cuda"},
+      {"mingru:b64t4096d128l3:graph", "mingru:b64t4096d128l3:f32:graph:hot:cuda"},
+      {"mingru:b64t4096d128l3:graph:cpu2", "mingru:b64t4096d128l3:f32:eager:hot:cpu2"},
+      {"mingru:b64t4096d128l3:eager", "mingru:b64t4096d128l3:f32:eager:hot:cpu0"}};
+  char text[MR_CELL_TEXT];
+  (void)state;
+  for (size_t i = 0; i < sizeof cell / sizeof *cell; i++) {
+    describe_again(cell[i][0], text);
+    assert_string_equal(text, cell[i][1]);
+  }
+}
+
 static void what_a_descriptor_says_comes_back(void **state)
 {
   static const char *const cell[] = {
@@ -167,6 +183,7 @@ int main(void)
       cmocka_unit_test(a_descriptor_names_model_shape_arithmetic_mode_and_device),
       cmocka_unit_test(on_a_gpu_the_mode_is_that_of_the_key_graph),
       cmocka_unit_test(settings_that_change_the_work_are_part_of_it_and_others_are_not),
+      cmocka_unit_test(what_only_a_gpu_has_means_one_where_no_device_is_named),
       cmocka_unit_test(what_a_descriptor_says_comes_back),
       cmocka_unit_test(parts_may_be_left_out_and_come_in_any_order),
       cmocka_unit_test(a_part_that_is_wrong_is_named),

@@ -72,6 +72,8 @@ run crossover --runs=runs --model=mingru --over=gru,transformer --format=tsv
 cell over outcome gru | grep -qE '^(between 4 and 8|at 4 already|not within 4 \.\. 8)' || fail "outcome: $(cat out)"
 run crossover --runs=runs --json
 [ "$code" = 0 ] && [ "$(wc -l < out)" = 29 ] || fail "not all pairs of the usual models: $(wc -l < out)"
+wrong 2 "model is nosuch, which does not exist" crossover --runs=runs --over=gru,nosuch
+wrong 2 "model is nosuch, which does not exist" crossover --runs=runs --model=nosuch
 wrong 1 "holds no timings" crossover --runs=runs/infer
 wrong 1 "cannot be read" crossover --runs=nowhere
 wrong 2 "does not know the argument" crossover runs
@@ -86,7 +88,7 @@ published=$(grep -c '^[a-z]' "$claims") # the heading too
 cat > own.tsv << 'EOF'
 id	claim	quantity	value	deviation	unit	certainty	source	rule	paper	fair	paper_with	match	scale	vary	experiment
 cache	no	step_faster	1	nan	percent	T	x	at_least 1	mingru / transformer	gru / transformer	-	batch=2	context=4096	width=8	-
-pace	yes	speed_up	1e-6	nan	1	T	x	at_least 1	mingru / gru	-	-	length=8	width=8	-	-
+pace	yes	speed_up	1e-6	nan	1	T	x	at_least 1	mingru / gru	-	-	length=8 selective_copy.data_tokens=1	width=8	-	-
 EOF
 run verify --claims=own.tsv --runs=runs --tsv
 [ "$code" = 0 ] || fail "verify"
@@ -141,6 +143,13 @@ same shakespeare.tsv
 rows inference.tsv '{ print ($2 == "mamba" ? "context-" : "steps-") $1 "-" $3, $4 + 0, $5 }' > a
 of_claims '/^(context|steps)-/' > b
 same inference.tsv
+# With their deviations; the averages are not in that table.
+rows offline_rl.tsv '$3 ~ /^(mingru|minlstm|mamba|transformer)$/ { print "rl-" $3 "-" $1 "-" $2, $5 + 0, $7, $6 + 0 }' > a
+awk -F'\t' '/^rl-/ && !/-average/ { print $1, $4 + 0, $7, $5 + 0 }' "$claims" > b
+same offline_rl.tsv
+awk -F'\t' '$1 == "text-step-mingru" { a = $4 } $1 == "text-step-transformer" { b = $4 }
+  $1 == "text-steps-fewer" { c = $4 } END { d = b / a - c; exit !(d * d < 0.01) }' "$claims" ||
+  fail "text-steps-fewer is not the ratio of the published steps"
 
 [ "$failures" = 0 ] || { echo "$failures failures"; exit 1; }
 echo "all is well"

@@ -133,7 +133,7 @@ static void a_difference_within_the_noise_is_unclear(void **state)
 /* ---- Files ----------------------------------------------------------------------------------- */
 
 typedef struct fake {
-  const char *cell, *cpu, *clock, *status;
+  const char *cell, *cpu, *clock, *status, *trust;
   int samples;
   double step; /* us; the pace is 1 ms */
   double preempted;
@@ -143,6 +143,7 @@ static const fake usual = {.cell = "gru:b1t8d8l1:f32:eager:hot:cpu2",
                            .cpu = "a",
                            .clock = "wall",
                            .status = "complete",
+                           .trust = "trusted",
                            .samples = 20,
                            .step = 3000};
 
@@ -163,6 +164,7 @@ static const char *write_file(const char *name, fake f)
   assert_ok(mr_log_text(l, "cell", "descriptor", f.cell));
   assert_ok(mr_log_text(l, "cell", "clock", f.clock));
   const char *const fact[] = {"cores", "threads", "binding", "gpu", "sm_count"};
+  assert_ok(mr_log_text(l, "/", "trust", f.trust));
   assert_ok(mr_log_text(l, "machine", "cpu", f.cpu));
   for (int i = 0; i < 5; i++) assert_ok(mr_log_text(l, "machine", fact[i], "none"));
   assert_ok(mr_log_table(l, "bench", column, 4, &t));
@@ -202,8 +204,13 @@ static void a_busy_machine_tells_nothing_by_wall_time(void **state)
   (void)state;
   other.step = 9000, other.preempted = 1; /* 3 ms of 10 */
   mr_comparison c = compare(usual, other);
+  assert_int_equal(c.verdict, MR_INCOMPARABLE);
+  assert_true(c.disturbed);
+  assert_holds(c.reason, "+199.9 %");
+  other.step = usual.step;
+  c = compare(usual, other);
   assert_int_equal(c.verdict, MR_SAME);
-  assert_true(c.disturbed && c.unclear);
+  assert_true(c.disturbed);
   other.step = 99000; /* 3 ms of 100 */
   c = compare(usual, other);
   assert_int_equal(c.verdict, MR_SLOWER);
@@ -245,6 +252,11 @@ static void what_cannot_be_compared_says_why(void **state)
   assert_int_equal(c.verdict, MR_INCOMPARABLE);
   assert_holds(c.reason, "no room");
   assert_true(c.timed[0] && !c.timed[1]);
+  other = usual, other.trust = "mistrusted";
+  c = compare(usual, other);
+  assert_int_equal(c.verdict, MR_INCOMPARABLE);
+  assert_holds(c.reason, "mistrusted");
+  assert_true(c.timed[1]);
 }
 
 static void a_file_that_is_no_timing_is_an_error(void **state)

@@ -117,6 +117,30 @@ static void widths_and_devices_have_crossovers_of_their_own(void **state)
   mr_runset_free(&s);
 }
 
+static void timings_with_options_of_the_model_take_no_part(void **state)
+{
+  fake_timing t = {.model = "mamba", .length = 64, .batch = 4, .width = 64, .step_ms = 3};
+  mr_runset s = {.n = 0};
+  mr_crossover c;
+  (void)state;
+  fake_timing_write("a", &t);
+  t.step_ms = 1, t.options = ":mamba.state=1";
+  fake_timing_write("b", &t);
+  t.options = ":dropout=0.1";
+  fake_timing_write("c", &t);
+  t.model = "gru", t.step_ms = 6, t.options = "";
+  fake_timing_write("d", &t);
+  assert_ok(mr_runset_read(&s, mr_test_folder()));
+  assert_int_equal(s.n, 4);
+  assert_true(mr_crossover_opens(&s, 0));
+  assert_false(mr_crossover_opens(&s, 1));
+  assert_true(mr_crossover_opens(&s, 2)); /* a kind of its own */
+  mr_crossover_of(&s, 0, "mamba", "gru", &c);
+  assert_int_equal(c.n, 1);
+  assert_true(c.point[0].ratio.mid == 2);
+  mr_runset_free(&s);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -125,6 +149,7 @@ int main(void)
       cmocka_unit_test(what_is_faster_from_the_start_says_so),
       cmocka_unit_test(what_falls_back_is_told_too),
       cmocka_unit_test_teardown(widths_and_devices_have_crossovers_of_their_own, tear_down),
+      cmocka_unit_test_teardown(timings_with_options_of_the_model_take_no_part, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,9 +31,10 @@ static const mr_env_spec spec = {.name = "toy",
 typedef struct recipe {
   const char *without, *other; /* leaves an array out; makes another one by `odd` */
   enum { SOUND, GROUP, TEXT, CUBE, SHORT, EMPTY } odd;
-  bool doubles, columns, no_timeouts, bytes;
-  int obs, act; /* 0: those of spec */
-  int64_t step; /* with `value` in */
+  bool doubles, columns, no_timeouts, bytes, words; /* flags as 8 or 64 bits */
+  hsize_t before;                                   /* bytes of the user's own in front */
+  int obs, act;                                     /* 0: those of spec */
+  int64_t step;                                     /* with `value` in */
   const char *name;
   double value;
 } recipe;
@@ -100,12 +101,11 @@ static void put(hid_t at, const char *name, hid_t type, int rank, const hsize_t 
   assert_true(H5Pset_chunk(plist, rank, chunk) >= 0 && H5Pset_deflate(plist, 4) >= 0);
   const hid_t set = H5Dcreate2(at, name, type, space, H5P_DEFAULT, plist, H5P_DEFAULT);
   assert_true(set >= 0);
-  if (H5Tget_class(type) == H5T_ENUM || H5Tget_class(type) == H5T_INTEGER) {
+  if (H5Tget_class(type) == H5T_ENUM) {
     int8_t flag[N];
     for (int i = 0; i < N; i++) flag[i] = (int8_t)from[i];
-    const hid_t memory = H5Tget_class(type) == H5T_ENUM ? type : H5T_NATIVE_INT8;
-    assert_true(H5Dwrite(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, flag) >= 0);
-  } else if (H5Tget_class(type) == H5T_FLOAT) {
+    assert_true(H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, flag) >= 0);
+  } else if (H5Tget_class(type) == H5T_FLOAT || H5Tget_class(type) == H5T_INTEGER) {
     assert_true(H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, from) >= 0);
   }
   assert_true(H5Dclose(set) >= 0 && H5Pclose(plist) >= 0 && H5Sclose(space) >= 0);
@@ -134,8 +134,10 @@ static void write_file(const char *to, const recipe *r)
   static double ob[N * 8], ac[N * 8], reward[N], terminal[N], timeout[N];
   const int obs = r->obs ? r->obs : OBS, act = r->act ? r->act : ACT;
   const hid_t number = r->doubles ? H5T_IEEE_F64LE : H5T_IEEE_F32LE, truth = boolean();
-  const hid_t flag = r->bytes ? H5T_STD_U8LE : truth;
-  const hid_t file = H5Fcreate(to, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+  const hid_t flag = r->bytes ? H5T_STD_U8LE : r->words ? H5T_STD_I64LE : truth;
+  const hid_t plist = H5Pcreate(H5P_FILE_CREATE);
+  assert_true(H5Pset_userblock(plist, r->before) >= 0);
+  const hid_t file = H5Fcreate(to, H5F_ACC_TRUNC, plist, H5P_DEFAULT);
   assert_true(file >= 0);
   for (int64_t i = 0; i < N; i++) {
     for (int64_t j = 0; j < obs; j++) ob[i * obs + j] = ob_at(i, j);
@@ -151,6 +153,7 @@ static void write_file(const char *to, const recipe *r)
   const hid_t infos = H5Gcreate2(file, "infos", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
   put_array(infos, r, "qpos", number, 1, reward);
   assert_true(H5Gclose(infos) >= 0 && H5Tclose(truth) >= 0 && H5Fclose(file) >= 0);
+  assert_true(H5Pclose(plist) >= 0);
 }
 
 static void check_content(const mr_dataset *d, const int64_t *start, int n_traj)
@@ -170,11 +173,11 @@ static void check_content(const mr_dataset *d, const int64_t *start, int n_traj)
 static void files_as_d4rl_writes_them_are_cut_at_terminals_and_timeouts(void **state)
 {
   static const int64_t start[] = {0, 7, 14, 21, 28, 48};
-  static const recipe kind[] = {{.odd = SOUND},
-                                {.doubles = true},
-                                {.columns = true},
-                                {.bytes = true},
-                                {.doubles = true, .columns = true, .bytes = true}};
+  static const recipe kind[] = {
+      {.odd = SOUND},    {.doubles = true},
+      {.columns = true}, {.bytes = true},
+      {.words = true},   {.before = 512},
+      {.before = 4096},  {.doubles = true, .columns = true, .bytes = true}};
   (void)state;
   for (size_t i = 0; i < sizeof kind / sizeof *kind; i++) {
     mr_dataset d;
@@ -220,10 +223,16 @@ static void every_defect_is_one_sentence_with_file_and_part(void **state)
       {{.other = "observations", .odd = EMPTY}, "observations has no rows"},
       {{.name = "rewards", .step = 41, .value = NAN}, "rewards has the value nan in step 41"},
       {{.name = "rewards", .step = 3, .value = -INFINITY}, "rewards has the value -inf"},
+      {{.name = "rewards", .step = 3, .value = 3e38},
+       "3e+38 in step 3, allowed are -1e+06 to 1e+06"},
       {{.name = "observations", .step = 9, .value = INFINITY}, "observations has the value inf"},
       {{.doubles = true, .name = "observations", .step = 9, .value = 1e300}, "the value inf"},
-      {{.name = "actions", .step = 5, .value = 7.5}, "actions has the value 7.5 in step 5"},
+      {{.name = "actions", .step = 5, .value = 7.5},
+       "the value 7.5 in step 5, allowed are -1 to 1"},
       {{.bytes = true, .name = "terminals", .step = 8, .value = 3}, "the value 3 in step 8"},
+      {{.words = true, .name = "terminals", .step = 8, .value = 256},
+       "terminals has the value 256"},
+      {{.words = true, .name = "timeouts", .step = 8, .value = -1}, "timeouts has the value -1"},
       {{.bytes = true, .name = "timeouts", .step = 8, .value = 2}, "timeouts has the value 2"},
       {{.obs = 5}, "observations has 5 numbers per step, but toy has 3"},
       {{.act = 1}, "actions has 1 numbers per step, but toy has 2"},
@@ -258,14 +267,33 @@ static void a_file_without_any_end_is_refused(void **state)
 static void what_is_no_hdf5_file_is_refused(void **state)
 {
   mr_dataset d;
+  char fifo[600];
   static const char text[4096] = "\x89HDF\r\n\x1a\n and then nothing of the kind";
   (void)state;
   assert_fails(mr_d4rl_read(&d, "/none.hdf5", &spec), MR_ERR_IO, "cannot open /none.hdf5");
   assert_fails(mr_d4rl_read(&d, folder, &spec), MR_ERR_CONFIG, "is not a file");
+  (void)snprintf(fifo, sizeof fifo, "%s/fifo.hdf5", folder);
+  assert_int_equal(mkfifo(fifo, 0666), 0);
+  (void)alarm(20); /* else it would wait for ever */
+  assert_fails(mr_d4rl_read(&d, fifo, &spec), MR_ERR_CONFIG, "fifo.hdf5 is not a file");
+  (void)alarm(0);
   assert_fails(mr_d4rl_read(&d, mr_test_file("a", "", 0), &spec), MR_ERR_CONFIG, "is empty");
   assert_fails(mr_d4rl_read(&d, mr_test_file("a", text, 5), &spec), MR_ERR_CONFIG, "not an HDF5");
   assert_fails(mr_d4rl_read(&d, mr_test_file("a", text, 4096), &spec), MR_ERR_CONFIG, "damaged");
   assert_fails(mr_d4rl_read(&d, mr_test_file("a", text + 1, 4000), &spec), MR_ERR_CONFIG, "not an");
+}
+
+static void a_file_with_something_in_front_is_known_to_be_cut_off(void **state)
+{
+  mr_dataset d;
+  struct stat s;
+  (void)state;
+  write_file(path, &(recipe){.before = 1024});
+  assert_int_equal(stat(path, &s), 0);
+  assert_int_equal(truncate(path, s.st_size - 1), 0);
+  assert_fails(mr_d4rl_read(&d, path, &spec), MR_ERR_CONFIG, "is cut off: it has ");
+  assert_int_equal(truncate(path, 1000), 0);
+  assert_fails(mr_d4rl_read(&d, path, &spec), MR_ERR_CONFIG, "is not an HDF5 file");
 }
 
 static void arrays_that_claim_more_than_the_file_holds_are_refused(void **state)
@@ -378,6 +406,7 @@ int main(void)
       cmocka_unit_test(every_defect_is_one_sentence_with_file_and_part),
       cmocka_unit_test(a_file_without_any_end_is_refused),
       cmocka_unit_test(what_is_no_hdf5_file_is_refused),
+      cmocka_unit_test(a_file_with_something_in_front_is_known_to_be_cut_off),
       cmocka_unit_test(arrays_that_claim_more_than_the_file_holds_are_refused),
       cmocka_unit_test(damaged_files_do_no_harm),
       cmocka_unit_test(running_out_of_memory_anywhere_is_told),

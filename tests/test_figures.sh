@@ -153,7 +153,7 @@ make_plays()
     BEGIN {
       print "run", "task", "model", "seed", "device", "math", "status", "test_score_best", "test_score_last", \
         "valid_score_best", "test_score_2_best", "test_score_2_last", "test_data_score_best", "test_data_score_last", \
-        "test_return_best", "test_return_last", "offline_rl.env", "offline_rl.data", "offline_rl.eval", \
+        "test_return_best", "test_return_last", "test_return_2_best", "test_return_2_last", "offline_rl.env", "offline_rl.data", "offline_rl.eval", \
         "offline_rl.window", "data_generated", "data_origin", "data_return_mean", "data_return_low", \
         "data_return_high", "data_target", "data_target_2", "layers" > summary
     }
@@ -161,7 +161,7 @@ make_plays()
       run = $1 "-" $2 "-" $3 "-" $4 "-" $5 "-" $9
       printf "" > (runs "/" run ".h5")
       second = $1 == "tmaze" ? "nan" : $8 / 2
-      print run, "offline_rl", $4, $5, "cpu", "f32", $6, $8, $8 - 5, $8 + 3, second, second, $8, $8, 10 * $8, 10 * $8, \
+      print run, "offline_rl", $4, $5, "cpu", "f32", $6, $8, $8 - 5, $8 + 3, second, second, $8, $8, 10 * $8, 10 * $8, second, second, \
         $1, $2, $7, 20, $3, "somewhere", 500, 0, 1000, 3600, ($1 == "tmaze" ? "nan" : 1800), ($9 ? $9 : 3) > summary
     }'
 }
@@ -171,6 +171,7 @@ hopper medium yes mingru 2 complete window 54
 hopper medium yes transformer 1 complete window 40
 hopper medium yes mlp 1 failed window 99
 hopper medium no mingru 1 complete window 70
+hopper medium no mamba 1 complete window 60
 tmaze medium yes minlstm 1 complete stream 100
 tmaze medium yes mlp 1 complete stream -12
 repeat medium yes mingru 1 complete stream 60
@@ -191,13 +192,17 @@ play()
 [ "$(play best_deviation hopper generated mingru)" = 2.82843 ] || fail "deviation of two seeds"
 [ "$(play last hopper generated mingru) $(play highest hopper generated mingru)" = "47 55" ] || fail "last, highest"
 [ "$(play best_2 hopper generated mingru)" = 26 ] || fail "the second target"
+[ "$(play return_2_best hopper generated mingru)" = 26 ] || fail "the return for the second target"
 [ "$(play best_2 tmaze generated minlstm)" = nan ] || fail "the T-maze has one target"
 [ "$(play published hopper generated mingru) $(play certainty hopper D4RL mingru)" = "79.4 M" ] || fail "published"
+[ "$(play certainty hopper D4RL mamba)" = V ] || fail "what was read is not recalled"
+grep -q "(recalled: M; Decision Mamba on Hopper medium: V)" "$RESULTS/figures/data/offline_rl_published.txt" ||
+  fail "certainties: $(cat "$RESULTS/figures/data/offline_rl_published.txt")"
 [ "$(play published tmaze generated minlstm)" = nan ] || fail "nobody published this"
 [ "$(play best hopper D4RL mingru)" = 70 ] || fail "D4RL's data are kept apart from ours"
 [ -z "$(play best hopper generated mlp)" ] || fail "a failed run is drawn"
 [ "$(play data_mean hopper generated mingru)" = 50 ] || fail "score of the data"
-grep -q '\* Data generated here' "$RESULTS/figures/data/offline_rl_published.txt" || fail "the caption hides what was generated"
+grep -q '\* Data generated here' "$RESULTS/figures/data/offline_rl_origin.txt" || fail "the caption hides what was generated"
 [ "$(play best repeat generated mingru | paste -sd ' ')" = "10 60" ] || fail "layers of repetition are kept apart"
 grep -q 'Repeat, 1 layer	' "$RESULTS/figures/data/offline_rl_sets.tsv" || fail "layers of repetition are not told"
 grep -q 'State carried along in T-maze, Repeat; otherwise' "$RESULTS/figures/data/offline_rl_setting.txt" ||
@@ -235,6 +240,14 @@ echo "only failed runs are said to be no runs"
 make_tables <<< 'mingru 3 1 failed 0.5'
 if said=$("$root/scripts/figures.sh" made_up 2>&1); then fail "failed runs only, but exit code 0"; fi
 grep -q 'nothing in .* is complete' <<< "$said" || fail "unclear: $said"
+
+echo "no two models share a colour or a point, and no figure uses a model's colour for something else"
+list_of() { sed -n "s/^$1 *= \"\(.*\)\"/\1/p" "$root/plots/style.gp" | tr -s ' ' '\n'; }
+models=$(list_of models | wc -l)
+for list in colours points titles; do
+  [ "$(list_of $list | sort -u | wc -l)" = "$models" ] || fail "$list of $models models: $(list_of $list | paste -sd ' ')"
+done
+grep -nif <(list_of colours) "$root"/plots/fig_*.gp && fail "a figure names the colour of a model"
 
 echo "published numbers are tables of numbers with a certainty"
 for table in "$root"/results/paper/*.tsv; do

@@ -271,6 +271,10 @@ static void wrong_settings_are_refused_in_a_sentence(void **state)
       {"--length=0 --offline_rl.episodes=1.5", "offline_rl.episodes = 1.5 is no whole number"},
       {"--length=0 --offline_rl.target=much", "offline_rl.target is \"much\""},
       {"--length=0 --offline_rl.target=1,2,3", "one or two numbers"},
+      {"--length=0 --offline_rl.target=1e300",
+       "\"1e300\"; allowed: one or two numbers from -1e+09"},
+      {"--length=0 --offline_rl.target=1,-1e10", "from -1e+09 to 1e+09"},
+      {"--length=0 --offline_rl.target=nan", "one or two numbers"},
       {"--length=0 --offline_rl.target=1,", "one or two numbers"},
   };
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -33,6 +33,12 @@ done
 MINRNN_DATA=$tmp/nowhere "$MINRNN" train --task=shakespeare --model=gru --out="$runs/text-gru.h5" --quiet > "$tmp/out" 2>&1 ||
   fail "a run without its text: $(cat "$tmp/out")"
 "$MINRNN" bench "${small[@]}" --batch=2 --model=mingru,gru,gru_loop --samples=5 --out="$runs/times" > /dev/null 2>&1 || fail "a tiny timing"
+"$MINRNN" infer "${small[@]:1}" --batch=2 --context=8 --tokens=2 --model=mingru --samples=3 --out="$runs/answers" > /dev/null 2>&1 || fail "a tiny inference"
+# Made by commands of claims: not in the profile's folder.
+for made in asked claims/asked; do
+  "$MINRNN" train "${small[@]}" --batch=4 --steps=2 --eval_every=2 --eval_batches=1 --model=minlstm --out="$RESULTS/runs/$made.h5" \
+    --quiet > "$tmp/out" 2>&1 || fail "a run beside the profile's"
+done
 echo "no run file" > "$runs/broken.h5"
 "$root/scripts/figures.sh" tiny > "$tmp/out" 2>&1 || fail "figures: $(cat "$tmp/out")"
 "$root/scripts/report.sh" tiny > "$tmp/out" 2>&1 || fail "report: $(cat "$tmp/out")"
@@ -44,18 +50,42 @@ images=$(grep -o '<img ' "$page" | wc -l)
 [ "$(grep -o 'src="data:image/svg+xml;base64,[A-Za-z0-9+/=]\{1000,\}"' "$page" | wc -l)" = "$images" ] || fail "an image is not inside"
 grep -oE '(src|href)="[^d][^"]*"' "$page" && fail "the page links to something else"
 tail -n 1 "$page" | grep -q '</html>' || fail "the page is cut off"
-[ "$(grep -c '^<h2' "$page")" = 6 ] || fail "sections: $(grep '^<h2' "$page")"
+[ "$(grep -c '^<h2' "$page")" = 7 ] || fail "sections: $(grep '^<h2' "$page")"
+
+grep -n 'raw HTML omitted' "$page" && fail "the page lost what was written as HTML"
+grep -q '^  pre {.*overflow-wrap: anywhere' "$page" || fail "long lines are cut in print"
 
 echo "the text names every run, what is missing and why, the machine and the commands"
 grep -q '^| copy-mingru | selective_copy | mingru | 1 | 8 | 8 |' "$text" || fail "the run is not in the table"
 grep -q '^| text-gru | skipped | .*fetch_data' "$text" || fail "the skipped run: $(grep text-gru "$text")"
 grep -qE '^\| cpu \| .+ \|$' "$text" || fail "no machine"
-grep -q '^minrnn bench ' "$text" || fail "no command of the timing"
+[ "$(sed -n 's/^| Selective copying, 1 layer of minLSTM[^|]*|[^|]*|[^|]*| \([^|]*\) |.*/\1/p' "$text" | grep -c '(minlstm)$')" = 1 ] ||
+  fail "a run that a claim's command made is not judged: $(grep '1 layer of minLSTM' "$text")"
+grep -q 'paper states neither the widths .* Run here: width 8;' "$text" || fail "widths that the paper does not state"
+# Model, arithmetic, shape, times ... launches and three numbers of memory; then the same of inference.
+number='[0-9.e+-]+ \| '
+grep -qE "^\\| gru_loop \\| cpu \\| f32 \\| 8 \\| 1 \\| 2 \\| 8 \\| eager \\| hot \\| ($number){11}[0-9]+ \\| (mis)?trusted" "$text" ||
+  fail "no timing of the loop: $(grep '^| gru_loop' "$text")"
+grep -qE "^\\| mingru \\| cpu \\| f32 \\| 8 \\| 1 \\| 2 \\| 8 \\| ($number){11}(mis)?trusted" "$text" ||
+  fail "no inference: $(grep '^| mingru' "$text")"
+
+echo "every command that the report names runs as it stands"
+sed -n '/^## Commands/,/^## All/p' "$text" | grep ' --force$' > "$tmp/commands" || fail "no commands"
+[ "$(wc -l < "$tmp/commands")" = 7 ] || fail "commands: $(cat "$tmp/commands")"
+(cd "$root" && MINRNN_DATA=$tmp/nowhere bash -e "$tmp/commands" > "$tmp/out" 2>&1) || fail "a command of the report: $(cat "$tmp/commands" "$tmp/out")"
 grep -qE '^[0-9]+ claims: \*\*[0-9]+\*\* ' "$text" || fail "no count of the claims"
 while IFS= read -r line; do
   image=$(sed -E 's/.*\(\.\.(.*)\)$/\1/' <<< "$line")
   [ -s "$RESULTS$image" ] || fail "$image is missing"
 done < <(grep '^!\[' "$text")
+
+echo "what is timed beside PyTorch goes into a file per device, and from there into the report"
+unset MAKEFLAGS MAKELEVEL
+for device in cpu cuda; do
+  make -C "$root" -n peers BUILD="$tmp" PEERS="--device=$device" > "$tmp/out" 2>&1 || fail "make peers: $(cat "$tmp/out")"
+  grep -q "runs/peers/[^ ]*-$device.tsv" "$tmp/out" || fail "not a file per device: $(cat "$tmp/out")"
+  tail -n 2 "$tmp/out" | grep -q 'scripts/report.sh' || fail "make peers leaves the report as it is"
+done
 
 echo "what is worth keeping goes into a folder of plain tables, and claims from there into the README"
 export REFERENCE=$tmp/reference README=$tmp/README.md
@@ -65,7 +95,7 @@ for kept in summary cells claims; do
   [ "$(wc -l < "$REFERENCE/desk/$kept.tsv")" -ge 3 ] || fail "$kept.tsv is empty"
 done
 [ "$(wc -l < "$REFERENCE/desk/machine.tsv")" = 2 ] || fail "the machine: $(cat "$REFERENCE/desk/machine.tsv")"
-[ "$(wc -l < "$REFERENCE/desk/commands.txt")" = 4 ] || fail "the commands: $(cat "$REFERENCE/desk/commands.txt")"
+[ "$(wc -l < "$REFERENCE/desk/commands.txt")" = 5 ] || fail "the commands: $(cat "$REFERENCE/desk/commands.txt")"
 grep -q "$root" -r "$REFERENCE" && fail "paths of this machine are kept"
 printf 'before\n<!-- claims: begin -->\nold\n<!-- claims: end -->\nafter\n' > "$README"
 "$root/scripts/readme_claims.sh" --check > "$tmp/out" 2>&1 && fail "an old table is taken for a current one"

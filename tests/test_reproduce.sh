@@ -37,9 +37,10 @@ echo "\$*" >> "$tmp/calls"
 case "\$*" in *--model=bad*) echo "no such model" >&2; exit 2 ;; esac
 case "\$*" in *--model=other*--resume*) echo "it was another run" >&2; exit 2 ;; esac
 for word in "\$@"; do case \$word in --out=*) out=\${word#--out=} ;; esac; done
-if [ "\$1" = table ]; then printf 'run\tstatus\n%s\t%s\n' "\$3" "\$(cat "\$3")"; exit; fi
+if [ "\$1" = table ]; then printf 'run\tstatus\treason\n%s\t%s\n' "\$3" "\$(cat "\$3")"; exit; fi
 case "\$*" in *--model=fails*) echo failed > "\$out"; exit 1 ;; esac
-case "\$*" in *--model=reads*) [ -e "\$MINRNN_DATA/tinyshakespeare.txt" ] || { echo skipped > "\$out"; exit 0; } ;; esac
+case "\$*" in *--model=reads*) [ -e "\$MINRNN_DATA/tinyshakespeare.txt" ] || { printf 'skipped\tno text here\n' > "\$out"; exit 0; } ;; esac
+case "\$*" in *--model=hops*) printf 'skipped\thopper needs MuJoCo\n' > "\$out"; exit 0 ;; esac
 echo complete > "\$out"
 EOF
 chmod +x "$MINRNN"
@@ -125,10 +126,14 @@ for parallel in 1 2; do
   rm -f "$tmp/asked"
   said=$(PARALLEL=$parallel "$tmp/scripts/reproduce.sh" three 2>&1) || fail "a skipped run is a failure: $said"
   [ "$(wc -l < "$tmp/asked")" = 1 ] || fail "the text is not asked for once"
-  grep -q '^reproduce: SKIPPED: b-reads$' <<< "$said" || fail "no word of what was skipped: $said"
-  grep -q 'scripts/fetch_data.sh gets it' <<< "$said" || fail "no word of what to do: $said"
+  grep -q '^reproduce: SKIPPED: b-reads: no text here$' <<< "$said" || fail "no word of what was skipped and why: $said"
   grep -q ' 2 of 3 runs are complete' <<< "$said" || fail "wrong count: $said"
 done
+echo 'a.cfg --model=hops' > "$tmp/scripts/experiments/profile_hops.txt"
+said=$("$tmp/scripts/reproduce.sh" hops 2>&1) || fail "a skipped run is a failure: $said"
+grep -q '^reproduce: SKIPPED: a-hops: hopper needs MuJoCo$' <<< "$said" || fail "another reason than the run's own: $said"
+grep -qi text <<< "$said" && fail "a text is said to be missing: $said"
+rm "$tmp/scripts/experiments/profile_hops.txt"
 touch "$tmp/network"
 said=$("$tmp/scripts/reproduce.sh" three 2>&1) || fail "exit code $? instead of 0: $said"
 grep -q ' 3 of 3 runs are complete' <<< "$said" || fail "the text came, the run did not: $said"

@@ -13,19 +13,15 @@ static int help(void)
       "minrnn compare tells of cells that minrnn bench timed twice whether the second time, B, is\n"
       "the same, faster or slower, or cannot be compared, and why.\n\n"
       "Usage: minrnn compare A B [--json]\n\n"
-      "  A, B    two files of minrnn bench --out, or two folders of them, whose cells are paired "
-      "by\n"
-      "          name\n"
+      "  A, B    two files of minrnn bench --out, or two folders of them, whose cells are\n"
+      "          paired by name\n"
       "  --json  one JSON object per cell\n\n"
-      "Compared are step times in units of the machine's pace at that moment, on one CPU thread "
-      "by\n"
-      "processor time. B is slower when its median is above A's by more than the threshold, and\n"
-      "A's third quartile is below it, and B's first above A's median. The threshold is the\n"
-      "interquartile range over the median, of the noisier run; at least 5 %%. Where other "
-      "programs\n"
-      "had a core for over a tenth of most rounds, nothing can be told. Cells, processors, cores "
-      "and\n"
-      "GPUs must be equal.\n\n"
+      "Compared are step times in units of the machine's pace at that moment, on one CPU thread\n"
+      "by processor time. B is slower when its median is above A's by more than the threshold,\n"
+      "and A's third quartile is below it, and B's first above A's median. The threshold is the\n"
+      "interquartile range over the median, of the noisier run; at least 5 %%. Where other\n"
+      "programs had a core for over a tenth of most rounds, what is not the same cannot be\n"
+      "compared. Cells, processors, cores and GPUs must be equal, and no cell mistrusted.\n\n"
       "Exit codes: 0 every cell is the same or faster; 1 one is slower; 2 none is slower, but one\n"
       "cannot be compared. Cells that neither side could time do not count.\n");
   return MR_EXIT_DONE;
@@ -69,19 +65,17 @@ typedef struct tally {
 
 static void print_text(const mr_comparison *c)
 {
-  printf("%-14s %s", verdict_word[c->verdict], c->cell);
-  if (c->verdict == MR_INCOMPARABLE) {
-    printf("\n    %s\n", c->reason);
-    return;
-  }
-  printf("\n    step %.4g and %.4g ms; in units of pace %+.1f %%, threshold %.1f %%\n",
-         c->step_ms[0], c->step_ms[1], 100 * c->change, 100 * c->threshold);
-  if (!c->unclear) return;
-  printf("    %s; time both sides again, longer, then compare:\n"
-         "    minrnn bench --cell=%s --seconds=%.0f --out=FOLDER\n",
-         c->disturbed ? "other programs had the machine, so this tells nothing"
-                      : "too noisy to tell",
-         c->cell, fmax(20, ceil(4 * c->seconds)));
+  printf("%-14s %s\n", verdict_word[c->verdict], c->cell);
+  if (c->verdict == MR_INCOMPARABLE)
+    printf("    %s\n", c->reason);
+  else
+    printf("    step %.4g and %.4g ms; in units of pace %+.1f %%, threshold %.1f %%\n",
+           c->step_ms[0], c->step_ms[1], 100 * c->change, 100 * c->threshold);
+  if (c->unclear) printf("    too noisy to tell\n");
+  if (c->unclear || (c->disturbed && c->verdict == MR_INCOMPARABLE))
+    printf("    time both sides again, longer, then compare:\n"
+           "    minrnn bench --cell=%s --seconds=%.0f --out=FOLDER\n",
+           c->cell, fmax(20, ceil(4 * c->seconds)));
 }
 
 static void print_json(const mr_comparison *c)

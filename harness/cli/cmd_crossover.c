@@ -5,6 +5,7 @@
 #include "cli.h"
 #include "crossover.h"
 #include "grid.h"
+#include "registry.h"
 
 #define USUAL_RUNS   "results/runs"
 #define USUAL_MODELS "mingru,minlstm,mingru_smallops,minlstm_smallops,mamba,transformer"
@@ -121,6 +122,18 @@ static mr_status parse_form(const char *text, mr_grid_form *form)
   return MR_FAIL(MR_ERR_ARG, "format is %s, allowed are aligned, tsv and csv", text);
 }
 
+/* Every model of the list exists. */
+static mr_status check_models(const char *list)
+{
+  char model[64];
+  for (const char *at = list; *at != '\0'; at += strcspn(at, ","), at += *at == ',') {
+    (void)snprintf(model, sizeof model, "%.*s", (int)strcspn(at, ","), at);
+    if (mr_find_model(model) == NULL)
+      return MR_FAIL(MR_ERR_ARG, "model is %s, which does not exist; minrnn list names all", model);
+  }
+  return MR_OK;
+}
+
 static mr_status parse(arguments *a, int argc, char **argv)
 {
   for (int i = 1; i < argc; i++) {
@@ -143,7 +156,8 @@ static mr_status parse(arguments *a, int argc, char **argv)
                      "crossover does not know the argument %s, see minrnn crossover --help",
                      argv[i]);
   }
-  return MR_OK;
+  MR_CHECK(check_models(a->models));
+  return check_models(a->over);
 }
 
 static int crossover(const arguments *a)

@@ -19,25 +19,27 @@ static int help(void)
       "  ENV     pendulum, tmaze, repeat, halfcheetah, hopper or walker2d: all its data on this\n"
       "          machine\n"
       "  --json  one JSON object per data set\n\n"
-      "Keys are those of minrnn train; offline_rl.cache and offline_rl.d4rl name the folders to\n"
-      "look in. A data set that cannot be read is named on standard error, the others are still\n"
-      "shown, and the exit code is 1.\n");
+      "Keys are those of minrnn train; offline_rl.cache and offline_rl.d4rl (else MINRNN_D4RL)\n"
+      "name the folders to look in. A data set that cannot be read is named on standard error,\n"
+      "the others are still shown, and the exit code is 1.\n");
   return MR_EXIT_DONE;
 }
 
 static int show(char **word, int n, mr_grid_form form, const mr_config *c)
 {
   mr_grid g = {.n_columns = 0};
-  int code = MR_EXIT_DONE;
+  int code = MR_EXIT_DONE, failed = 0;
   for (int i = 0; i < n; i++) {
     const int64_t before = g.n_rows;
     const bool env = access(word[i], F_OK) != 0;
-    const mr_status st = env ? mr_rl_env_rows(&g, word[i], c) : mr_rl_file_row(&g, word[i], c);
+    const mr_status st =
+        env ? mr_rl_env_rows(&g, word[i], c, &failed) : mr_rl_file_row(&g, word[i], c);
     if (st == MR_OK) continue;
     if (!env) g.n_rows = before;
     (void)mr_cli_fail(st);
     code = st == MR_ERR_ARG ? MR_EXIT_USAGE : MR_EXIT_FAILED;
   }
+  if (failed > 0 && code == MR_EXIT_DONE) code = MR_EXIT_FAILED;
   if (g.n_rows > 0) mr_grid_print(&g, form, stdout);
   mr_grid_free(&g);
   return code;

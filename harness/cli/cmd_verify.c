@@ -217,13 +217,23 @@ static void put_side_cell(const mr_side *s)
 {
   char text[CELL_BYTES], number[NUMBER_BYTES];
   measured(s, number, sizeof number);
-  (void)snprintf(text, sizeof text, "%s<br>%s", number, s->models);
+  (void)snprintf(text, sizeof text, "%s (%s)", number, s->models);
   put_cell(s->answer == MR_ANSWER_UNUSED ? "" : s->m.there ? text : number);
+}
+
+static void put_published_cell(const mr_claim *c)
+{
+  char text[CELL_BYTES], number[NUMBER_BYTES];
+  const char *unit = unit_of(c);
+  published(c, number, sizeof number);
+  (void)snprintf(text, sizeof text, "%s%s%.40s (%s)", number, *unit != '\0' ? " " : "", unit,
+                 c->certainty);
+  put_cell(text);
 }
 
 static void print_markdown(const mr_findings *f)
 {
-  char text[CELL_BYTES], number[NUMBER_BYTES];
+  char text[CELL_BYTES];
   printf("| claim | setting | paper | ours, its method | ours, fair method | verdict | scale | "
          "machine |\n|---|---|---|---|---|---|---|---|\n");
   for (int i = 0; i < f->n; i++) {
@@ -231,13 +241,12 @@ static void print_markdown(const mr_findings *f)
     if (k->verdict == MR_NOT_RUN) continue;
     put_cell(k->claim->claim);
     put_cell(k->setting);
-    published(k->claim, number, sizeof number);
-    (void)snprintf(text, sizeof text, "%s %.40s (%s)", number, unit_of(k->claim),
-                   k->claim->certainty);
-    put_cell(text);
+    put_published_cell(k->claim);
     put_side_cell(&k->paper);
     put_side_cell(&k->fair);
-    put_cell(verdict_of(k));
+    (void)snprintf(text, sizeof text, "%s%s%s", verdict_of(k), *k->reason != '\0' ? ": " : "",
+                   k->reason);
+    put_cell(text);
     put_cell(k->scale);
     put_cell(k->machine);
     printf("|\n");
@@ -247,10 +256,7 @@ static void print_markdown(const mr_findings *f)
     const mr_finding *k = &f->finding[i];
     if (k->verdict != MR_NOT_RUN) continue;
     put_cell(k->claim->claim);
-    published(k->claim, number, sizeof number);
-    (void)snprintf(text, sizeof text, "%s %.40s (%s)", number, unit_of(k->claim),
-                   k->claim->certainty);
-    put_cell(text);
+    put_published_cell(k->claim);
     put_cell(k->reason);
     (void)snprintf(text, sizeof text, k->command[0] != '\0' ? "`%s`" : "%s", k->command);
     put_cell(text);
@@ -296,10 +302,9 @@ static mr_status parse(arguments *a, int argc, char **argv)
   return MR_OK;
 }
 
-/* Keeps the claims whose names begin like one of the ids. */
+/* Skips all claims but those whose names begin like one of the ids. */
 static mr_status choose(const arguments *a, mr_claims *c)
 {
-  int kept = 0;
   for (int k = 0; k < a->n_ids; k++) {
     bool known = false;
     for (int i = 0; i < c->n; i++)
@@ -310,9 +315,8 @@ static mr_status choose(const arguments *a, mr_claims *c)
     bool wanted = a->n_ids == 0;
     for (int k = 0; k < a->n_ids; k++)
       wanted = wanted || strncmp(c->claim[i].id, a->id[k], strlen(a->id[k])) == 0;
-    if (wanted) c->claim[kept++] = c->claim[i];
+    c->claim[i].skipped = !wanted;
   }
-  c->n = kept;
   return MR_OK;
 }
 

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "cli.h"
 #include "d4rl.h"
 #include "data.h"
 #include "make.h"
@@ -65,28 +66,24 @@ static mr_status put_set(mr_grid *g, const char *name, const mr_dataset *d, cons
   return put_text(g, "origin", d->origin);
 }
 
-/* The environment whose name stands before the first _ of the file's; NULL: none that works here. */
-static mr_env *env_of(const char *path, const mr_config *c, const mr_env_def **def)
-{
-  const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
-  char name[NAME_BYTES];
-  mr_env *e = NULL;
-  (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(base, "_"), base);
-  *def = mr_env_find(name);
-  return *def && (*def)->open(&e, c) == MR_OK ? e : NULL;
-}
-
 mr_status mr_rl_file_row(mr_grid *g, const char *path, const mr_config *c)
 {
   mr_status st = MR_OK;
-  const mr_env_def *def;
   mr_dataset d = {.n = 0};
+  mr_env *e = NULL;
   mr_env_spec spec;
-  mr_env *e = env_of(path, c, &def);
-  if (e) def->spec(e, &spec);
-  const char *slash = strrchr(path, '/');
-  MR_TRY(mr_d4rl_read(&d, path, e ? &spec : NULL));
-  MR_TRY(put_set(g, slash ? slash + 1 : path, &d, e ? &spec : NULL));
+  const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+  char name[NAME_BYTES];
+  (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(base, "_"), base);
+  const mr_env_def *def = mr_env_find(name);
+  if (def) {
+    st = def->open(&e, c);
+    if (st == MR_ERR_IO) st = MR_OK; /* it cannot be simulated here */
+    MR_TRY(st);
+    def->spec(e, &spec);
+  }
+  MR_TRY(def ? mr_d4rl_read_env(&d, path, def, e) : mr_d4rl_read(&d, path, NULL));
+  MR_TRY(put_set(g, base, &d, def ? &spec : NULL));
 out:
   mr_dataset_free(&d);
   if (e) def->close(e);
@@ -120,22 +117,27 @@ out:
   return st;
 }
 
-static mr_status file_rows(mr_grid *g, const char *folder, const char *env, const mr_config *c,
-                           int *n)
+/* Files that cannot be read are told and counted; the others follow. */
+static void file_rows(mr_grid *g, const char *folder, const char *env, const mr_config *c, int *n,
+                      int *failed)
 {
   char pattern[PATH_BYTES + NAME_BYTES];
   glob_t found;
-  mr_status st = MR_OK;
   (void)snprintf(pattern, sizeof pattern, "%s/%s_*.hdf5", folder, env);
-  if (folder[0] == '\0' || glob(pattern, 0, NULL, &found) != 0) return MR_OK;
-  for (size_t i = 0; i < found.gl_pathc && st == MR_OK; i++)
-    st = mr_rl_file_row(g, found.gl_pathv[i], c);
+  if (folder[0] == '\0' || glob(pattern, 0, NULL, &found) != 0) return;
+  for (size_t i = 0; i < found.gl_pathc; i++) {
+    const int64_t before = g->n_rows;
+    const mr_status st = mr_rl_file_row(g, found.gl_pathv[i], c);
+    if (st == MR_OK) continue;
+    g->n_rows = before;
+    (void)mr_cli_fail(st);
+    ++*failed;
+  }
   *n += (int)found.gl_pathc;
   globfree(&found);
-  return st;
 }
 
-mr_status mr_rl_env_rows(mr_grid *g, const char *env, const mr_config *c)
+mr_status mr_rl_env_rows(mr_grid *g, const char *env, const mr_config *c, int *failed)
 {
   char folder[PATH_BYTES];
   int n = 0;
@@ -143,8 +145,8 @@ mr_status mr_rl_env_rows(mr_grid *g, const char *env, const mr_config *c)
   if (!def) return MR_FAIL(MR_ERR_ARG, "%s is neither a file nor an environment", env);
   if (def->expert) return scripted_rows(g, def, c);
   MR_CHECK(mr_make_folder(folder, sizeof folder, c));
-  MR_CHECK(file_rows(g, mr_option_text(c, MR_RL, "d4rl"), env, c, &n));
-  MR_CHECK(file_rows(g, folder, env, c, &n));
+  file_rows(g, mr_data_folder(c), env, c, &n, failed);
+  file_rows(g, folder, env, c, &n, failed);
   if (n > 0) return MR_OK;
   return MR_FAIL(MR_ERR_IO, "there are no data of %s in %s: minrnn rl-make %s makes some", env,
                  folder, env);

@@ -246,6 +246,18 @@ static mr_status read_all(reader *r, char *copy)
   return MR_OK;
 }
 
+/* What only the GPU has names it where no device is named. */
+static mr_status imply_device(reader *r)
+{
+  static const char *const of_gpu[] = {"--graph=1", "--math=tf32", "--math=bf16"};
+  bool gpu = false;
+  for (int i = 0; i < r->n; i++) {
+    if (strncmp(r->word[i], "--device=", strlen("--device=")) == 0) return MR_OK;
+    for (int k = 0; k < 3; k++) gpu = gpu || strcmp(r->word[i], of_gpu[k]) == 0;
+  }
+  return gpu ? add_word(r, "device", "cuda", 4) : MR_OK;
+}
+
 mr_status mr_cell_load(mr_cell *c, const char *text)
 {
   reader r;
@@ -257,6 +269,7 @@ mr_status mr_cell_load(mr_cell *c, const char *text)
   memcpy(copy, text, strlen(text) + 1);
   r.text = text, r.n = 0, r.cold = false;
   MR_CHECK(read_all(&r, copy));
+  MR_CHECK(imply_device(&r));
   for (int i = 0; i < r.n; i++) word[i] = r.word[i];
   MR_CHECK(mr_cell_config(&c->config, NULL, r.n, word));
   c->cold = r.cold;

@@ -5,8 +5,8 @@
  *
  * PART is a word of the key `math`; graph or eager; hot or cold; cuda, cpu or cpu<threads>; or
  * <key>=<value> of any other key of `minrnn train`, with %3a for `:` and %25 for `%`. Parts left out
- * have their defaults; written are all that apply, and of the others those that are not defaults and
- * change what is computed. */
+ * have their defaults, but graph, tf32 and bf16 mean cuda where no device is named; written are all that
+ * apply, and of the others those that are not defaults and change what is computed. */
 #ifndef MR_BENCH_CELL_H
 #define MR_BENCH_CELL_H
 #include "registry.h"

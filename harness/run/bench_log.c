@@ -64,7 +64,8 @@ static mr_status log_cell(mr_log *log, const mr_subject *s)
               {"device", c->device},
               {"math", c->math},
               {"mode", r->mode},
-              {"cache", r->cell->cold ? "cold" : "hot"}};
+              {"cache", r->cell->cold ? "cold" : "hot"},
+              {"clock", mr_bench_clock(r)}};
   const struct {
     const char *name;
     int64_t value;

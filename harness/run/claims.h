@@ -33,6 +33,7 @@ typedef struct mr_claim {
   const char *scale;        /* "batch=64 device=cuda": the paper's scale          */
   const char *vary;         /* "width=64|128|384": left open; a row for each      */
   const char *experiment;   /* experiment file and settings of the command        */
+  bool skipped;             /* not asked for; averages may still need it          */
 } mr_claim;
 
 typedef struct mr_claims {

@@ -9,7 +9,7 @@
  * B is slower when its median is above A's by more than the threshold, and the quartiles agree: A's
  * third lies below B's median, and B's first above A's. Faster is the same with A and B exchanged.
  * Where, by wall time, other programs had a core for over a tenth of the time in most rounds of a side,
- * nothing is told: the same, and unclear. */
+ * what is not the same cannot be compared. Nor can a cell that is marked mistrusted. */
 #ifndef MR_COMPARE_H
 #define MR_COMPARE_H
 #include "bench_cell.h"
@@ -38,7 +38,7 @@ typedef struct mr_comparison { /* of B against A */
 MR_MUST mr_status mr_compare_values(const double *const value[2], const int64_t n[2],
                                     mr_comparison *out);
 /* The same of two files of minrnn bench. Files that cannot be compared, because cell, processor, cores
- * or GPU differ or a time is missing, are MR_INCOMPARABLE with the reason; files that cannot be read
+ * or GPU differ, or a time is missing or mistrusted, are MR_INCOMPARABLE with the reason; files that cannot be read
  * are MR_ERR_IO. */
 MR_MUST mr_status mr_compare_files(const char *a, const char *b, mr_comparison *out);
 MR_C_END

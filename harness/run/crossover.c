@@ -39,10 +39,14 @@ const char *const mr_cross_key[MR_CROSS_KEYS] = {
     "machine.gpu", "machine.cpu", "device", "threads", "math",  "mode",
     "cache",       "task",        "width",  "layers",  "batch", "expansion"};
 
+/* A timing of a model as it is, without options of its own. */
 static bool is_timing(const mr_run *r)
 {
+  char own[96];
+  const char *model = mr_run_fact(r, "model");
+  (void)snprintf(own, sizeof own, ":%s.", model != NULL ? model : "");
   return strcmp(mr_run_kind(r), "bench") == 0 && mr_run_counts(r) &&
-         mr_run_timing(r, "bench.step_ns") != NULL;
+         mr_run_timing(r, "bench.step_ns") != NULL && strstr(mr_run_settings(r), own) == NULL;
 }
 
 static bool alike(const mr_run *a, const mr_run *b)
@@ -51,7 +55,7 @@ static bool alike(const mr_run *a, const mr_run *b)
     const char *x = mr_run_fact(a, mr_cross_key[i]), *y = mr_run_fact(b, mr_cross_key[i]);
     if (x == NULL || y == NULL ? x != y : strcmp(x, y) != 0) return false;
   }
-  return true;
+  return strcmp(mr_run_settings(a), mr_run_settings(b)) == 0;
 }
 
 bool mr_crossover_opens(const mr_runset *s, int i)

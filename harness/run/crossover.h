@@ -28,7 +28,8 @@ void mr_crossover_find(mr_crossover *c);
  * measured", and "; slower again at 1024" where it is. */
 void mr_crossover_text(const mr_crossover *c, char *buf, size_t n);
 
-/* What timings must share to be compared, all but model and length. */
+/* What timings must share to be compared, all but model and length, and with it the settings of their
+ * descriptors. Those with options of their model take no part. */
 enum { MR_CROSS_KEYS = 12 };
 extern const char *const mr_cross_key[MR_CROSS_KEYS];
 /* Run i is the first of the counting timings of its kind. */

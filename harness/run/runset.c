@@ -240,6 +240,14 @@ const mr_timing *mr_run_timing(const mr_run *r, const char *name)
   return NULL;
 }
 
+const char *mr_run_settings(const mr_run *r)
+{
+  const char *descriptor = exactly(r, "cell.", "descriptor");
+  const char *at = descriptor != NULL ? strchr(descriptor, '=') : NULL;
+  while (at != NULL && at > descriptor && *at != ':') at--;
+  return at != NULL ? at : "";
+}
+
 const char *mr_run_kind(const mr_run *r)
 {
   const char *mode = exactly(r, "cell.", "mode");

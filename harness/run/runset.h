@@ -43,6 +43,8 @@ const char *mr_run_fact(const mr_run *r, const char *name);
 bool mr_run_number(const mr_run *r, const char *name, double *out);
 /* NULL: the run has none. */
 const mr_timing *mr_run_timing(const mr_run *r, const char *name);
+/* The settings in a timing's descriptor: ":expansion=2:mamba.state=8"; "" where it has none. */
+const char *mr_run_settings(const mr_run *r);
 /* Of which command the run is: "train", "bench" or "infer". */
 const char *mr_run_kind(const mr_run *r);
 /* Complete, and not mistrusted. */

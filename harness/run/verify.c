@@ -2,44 +2,11 @@
 #include "verify.h"
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "mem.h"
 #include "verify_impl.h"
 
-/* ---- Scale ----------------------------------------------------------------------------------- */
-
-/* How far value `ours` of a key is from the paper's: 0 equal, otherwise above it. */
-static double distance(const char *ours, const char *paper)
-{
-  char *end_a, *end_b;
-  if (ours == NULL) return 1;
-  const double a = strtod(ours, &end_a), b = strtod(paper, &end_b);
-  const bool numbers = end_a != ours && *end_a == '\0' && end_b != paper && *end_b == '\0';
-  if (numbers && a > 0 && b > 0) return fabs(log(a / b));
-  return strcmp(ours, paper) == 0 ? 0 : 1;
-}
-
-/* The sum over the claim's scale; differences as text into scale [n]. */
-static double scale_of(const mr_run *r, const mr_claim *c, char *scale, size_t n)
-{
-  char entry[MR_ENTRY];
-  const char *key, *value;
-  double sum = 0;
-  size_t used = 0;
-  scale[0] = '\0';
-  for (int i = 0; mr_list_entry(c->scale, ' ', i, entry, sizeof entry); i++) {
-    mr_cut_entry(entry, &key, &value);
-    const char *ours = mr_run_fact(r, key);
-    const double d = distance(ours, value);
-    sum += d;
-    if (d == 0 || used >= n) continue;
-    const int wrote = snprintf(scale + used, n - used, "%s%s %s instead of %s",
-                               used > 0 ? "; " : "", key, ours != NULL ? ours : "unknown", value);
-    used += wrote > 0 ? (size_t)wrote : 0;
-  }
-  return sum;
-}
+/* ---- Setting and machine ---------------------------------------------------------------------- */
 
 /* "width 64, length 512": what the run has for what the paper leaves open. */
 static void setting_of(const mr_run *r, const mr_claim *c, char *setting, size_t n)
@@ -64,8 +31,9 @@ static void machine_of(const mr_run *r, char *machine, size_t n)
   if (device != NULL && strcmp(device, "cuda") == 0)
     (void)snprintf(machine, n, "%s", gpu != NULL ? gpu : "unknown GPU");
   else
-    (void)snprintf(machine, n, "%s, %s threads", cpu != NULL ? cpu : "unknown CPU",
-                   threads != NULL ? threads : "unknown");
+    (void)snprintf(machine, n, "%s, %s thread%s", cpu != NULL ? cpu : "unknown CPU",
+                   threads != NULL ? threads : "unknown",
+                   threads != NULL && strcmp(threads, "1") == 0 ? "" : "s");
 }
 
 /* ---- Rows ------------------------------------------------------------------------------------ */
@@ -98,14 +66,15 @@ static bool better(merit a, merit b)
 static merit judge_key(const mr_keys *k, const char *key, const mr_claim *c, const mr_run *r,
                        mr_finding *f)
 {
-  const mr_run *of = r;
+  mr_served by = {.of = r};
   *f = (mr_finding){.claim = c};
-  mr_method_over(k, key, c, c->fair, "-", &f->fair, &of);
-  mr_method_over(k, key, c, c->paper, c->paper_with, &f->paper, &of);
+  mr_method_over(k, key, c, c->fair, "-", &f->fair, &by);
+  mr_method_over(k, key, c, c->paper, c->paper_with, &f->paper, &by);
   f->verdict = mr_ruling_of(f->paper.answer, f->fair.answer);
-  const merit m = {f->paper.m.there + f->fair.m.there, scale_of(of, c, f->scale, sizeof f->scale)};
-  setting_of(of, c, f->setting, sizeof f->setting);
-  machine_of(of, f->machine, sizeof f->machine);
+  (void)snprintf(f->scale, sizeof f->scale, "%s", by.scale);
+  setting_of(by.of, c, f->setting, sizeof f->setting);
+  machine_of(by.of, f->machine, sizeof f->machine);
+  const merit m = {f->paper.m.there + f->fair.m.there, by.distance};
   return m;
 }
 
@@ -126,14 +95,26 @@ static void keep_better(best *b, const mr_finding *f, merit m)
   b->merit[i] = m;
 }
 
+static bool serves(const mr_run *r, const mr_claim *c)
+{
+  return mr_run_serves(r, c) && mr_run_counts(r);
+}
+
 /* Is run i the first of the runs with its key that could serve? */
 static bool opens_key(const mr_keys *k, const mr_claim *c, int i)
 {
+  if (!serves(&k->set->run[i], c)) return false;
   for (int j = 0; j < i; j++)
-    if (strcmp(k->key[j], k->key[i]) == 0 && mr_run_counts(&k->set->run[j]) &&
-        mr_run_serves(&k->set->run[j], c))
-      return false;
-  return mr_run_counts(&k->set->run[i]) && mr_run_serves(&k->set->run[i], c);
+    if (strcmp(k->key[j], k->key[i]) == 0 && serves(&k->set->run[j], c)) return false;
+  return true;
+}
+
+/* Is where the lowest loss lies unknown, because a run had it at its last step? */
+static bool improving(const mr_finding *f)
+{
+  const mr_measure *m = &f->paper.m;
+  return m->there && strcmp(f->claim->quantity->measure, "result.best_step") == 0 &&
+         (isinf(m->high) || !(m->low > 0));
 }
 
 static mr_status judge_run(const mr_keys *k, const mr_claim *c, best *b, mr_findings *out)
@@ -147,13 +128,17 @@ static mr_status judge_run(const mr_keys *k, const mr_claim *c, best *b, mr_find
   }
   if (b->n == 0) {
     mr_finding f = {.claim = c};
-    mr_method_over(k, "", c, c->fair, "-", &f.fair, NULL);
-    mr_method_over(k, "", c, c->paper, c->paper_with, &f.paper, NULL);
+    mr_served nothing = {.of = NULL};
+    mr_method_over(k, "", c, c->fair, "-", &f.fair, &nothing);
+    mr_method_over(k, "", c, c->paper, c->paper_with, &f.paper, &nothing);
     f.verdict = mr_ruling_of(f.paper.answer, f.fair.answer);
     b->finding[b->n++] = f;
   }
   for (int i = 0; i < b->n; i++) {
-    if (b->finding[i].verdict == MR_NOT_RUN) mr_explain(k->set, &b->finding[i]);
+    mr_finding *f = &b->finding[i];
+    if (f->verdict == MR_NOT_RUN) mr_explain(k, f);
+    if (f->verdict == MR_UNDECIDED && improving(f))
+      (void)snprintf(f->reason, sizeof f->reason, "still improving at the last step");
     MR_CHECK(add_finding(out, &b->finding[i]));
   }
   return MR_OK;
@@ -175,12 +160,14 @@ mr_status mr_verify(const mr_claims *c, const mr_runset *s, mr_findings *out)
   mr_keys k = {.set = NULL};
   best b = {.n = 0};
   *out = (mr_findings){.n = 0};
-  MR_TRY(mr_keys_open(&k, s));
+  MR_TRY(mr_keys_open(&k, c, s));
   MR_TRY(mr_calloc((void **)&b.finding, (size_t)s->n + 1, sizeof *b.finding));
   MR_TRY(mr_calloc((void **)&b.merit, (size_t)s->n + 1, sizeof *b.merit));
-  for (int i = 0; i < c->n; i++)
+  for (int i = 0; i < c->n; i++) {
+    if (c->claim[i].skipped) continue;
     MR_TRY(c->claim[i].quantity->measure == NULL ? judge_counted(&c->claim[i], out)
                                                  : judge_run(&k, &c->claim[i], &b, out));
+  }
 out:
   mr_free(b.finding);
   mr_free(b.merit);

@@ -20,7 +20,7 @@ typedef struct mr_finding {
   mr_ruling verdict;
   char scale[512];    /* "batch 8 instead of 64; ..."; empty: the paper's, or nothing run */
   char machine[256];  /* empty: nothing run                                               */
-  char reason[512];   /* why it was not run                                               */
+  char reason[512];   /* why it was not run, or cannot be decided                         */
   char command[1024]; /* that would run it; empty: none can                               */
 } mr_finding;
 
@@ -29,7 +29,7 @@ typedef struct mr_findings {
   int n;
 } mr_findings;
 
-/* Judges every claim, in their order; one row for each setting that was run. Parameters are counted,
+/* Judges every claim that is not skipped, in their order; one row for each setting that was run. Parameters are counted,
  * not run. */
 MR_MUST mr_status mr_verify(const mr_claims *c, const mr_runset *s, mr_findings *out);
 void mr_findings_free(mr_findings *f); /* a zeroed list is empty */

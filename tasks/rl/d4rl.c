@@ -13,6 +13,7 @@
 
 enum { PATH_BYTES = 1024, RESETS = 32 };
 #define EDGE 1e-3 /* how far an action may be beyond -1 .. 1 */
+#define PAY  1e6  /* most of a reward: no environment's is as large, and 1000 of them fit a float */
 #define NEAR 0.25 /* how far a first observation may be from those of the environment */
 
 static const char *base_name(const char *path)
@@ -24,27 +25,27 @@ static const char *base_name(const char *path)
 /* ---- Values ---------------------------------------------------------------------------------- */
 
 static mr_status check_numbers(const char *path, const char *name, const float *x, int64_t n,
-                               int64_t width, double most)
+                               int64_t width, double most, double edge)
 {
   for (int64_t i = 0; i < n * width; i++) {
     if (!isfinite(x[i]))
       return MR_FAIL(MR_ERR_CONFIG, "%s: %s has the value %g in step %" PRId64, path, name,
                      (double)x[i], i / width);
-    if (fabs((double)x[i]) > most)
+    if (fabs((double)x[i]) > most + edge)
       return MR_FAIL(MR_ERR_CONFIG,
-                     "%s: %s has the value %g in step %" PRId64 ", allowed are -1 to 1", path, name,
-                     (double)x[i], i / width);
+                     "%s: %s has the value %g in step %" PRId64 ", allowed are %g to %g", path,
+                     name, (double)x[i], i / width, -most, most);
   }
   return MR_OK;
 }
 
-static mr_status check_flags(const char *path, const char *name, const int8_t *x, int64_t n)
+static mr_status check_flags(const char *path, const char *name, const int64_t *x, int64_t n)
 {
   for (int64_t i = 0; x && i < n; i++)
     if (x[i] != 0 && x[i] != 1)
       return MR_FAIL(MR_ERR_CONFIG,
-                     "%s: %s has the value %d in step %" PRId64 ", allowed are 0 and 1", path, name,
-                     x[i], i);
+                     "%s: %s has the value %" PRId64 " in step %" PRId64 ", allowed are 0 and 1",
+                     path, name, x[i], i);
   return MR_OK;
 }
 
@@ -58,9 +59,9 @@ static mr_status check_values(const mr_d4rl_raw *r, const char *path, const mr_e
     return MR_FAIL(MR_ERR_CONFIG,
                    "%s: actions has %" PRId64 " numbers per step, but %s has %" PRId64, path,
                    r->act, spec->name, spec->act);
-  MR_CHECK(check_numbers(path, "observations", r->ob, r->n, r->obs, INFINITY));
-  MR_CHECK(check_numbers(path, "actions", r->ac, r->n, r->act, 1 + EDGE));
-  MR_CHECK(check_numbers(path, "rewards", r->reward, r->n, 1, INFINITY));
+  MR_CHECK(check_numbers(path, "observations", r->ob, r->n, r->obs, INFINITY, 0));
+  MR_CHECK(check_numbers(path, "actions", r->ac, r->n, r->act, 1, EDGE));
+  MR_CHECK(check_numbers(path, "rewards", r->reward, r->n, 1, PAY, 0));
   MR_CHECK(check_flags(path, "terminals", r->terminal, r->n));
   return check_flags(path, "timeouts", r->timeout, r->n);
 }
@@ -174,12 +175,12 @@ out:
   return st;
 }
 
-static mr_status read_checked(mr_dataset *out, const char *path, const mr_env_def *env, mr_env *e)
+mr_status mr_d4rl_read_env(mr_dataset *out, const char *path, const mr_env_def *env, mr_env *e)
 {
   mr_env_spec spec;
   env->spec(e, &spec);
   MR_CHECK(mr_d4rl_read(out, path, &spec));
-  const mr_status st = check_start(out, path, env, e);
+  const mr_status st = e ? check_start(out, path, env, e) : MR_OK;
   if (st != MR_OK) mr_dataset_free(out);
   return st;
 }
@@ -210,9 +211,9 @@ static mr_status read_both(mr_dataset *out, const char *folder, const mr_env_def
   mr_dataset a = {.n = 0}, b = {.n = 0};
   char path[PATH_BYTES];
   MR_TRY(file_of(path, sizeof path, folder, env->name, "medium"));
-  MR_TRY(read_checked(&a, path, env, e));
+  MR_TRY(mr_d4rl_read_env(&a, path, env, e));
   MR_TRY(file_of(path, sizeof path, folder, env->name, "expert"));
-  MR_TRY(read_checked(&b, path, env, e));
+  MR_TRY(mr_d4rl_read_env(&b, path, env, e));
   MR_TRY(join(out, &a, &b));
 out:
   mr_dataset_free(&a);
@@ -231,7 +232,7 @@ mr_status mr_d4rl_open(mr_dataset *out, const mr_env_def *env, const mr_config *
   MR_TRY(file_of(path, sizeof path, folder, env->name, level));
   MR_TRY(file_of(other, sizeof other, folder, env->name, "expert"));
   if (access(path, F_OK) == 0)
-    st = read_checked(out, path, env, e);
+    st = mr_d4rl_read_env(out, path, env, e);
   else if (strcmp(level, "medium-expert") == 0 && access(other, F_OK) == 0)
     st = read_both(out, folder, env, e);
   else

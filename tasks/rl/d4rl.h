@@ -17,9 +17,13 @@ MR_C_BEGIN
  * all else MR_ERR_CONFIG. */
 MR_MUST mr_status mr_d4rl_read(mr_dataset *out, const char *path, const mr_env_spec *spec);
 
+/* The same for a file of that environment, whose numbers per step it must have. With a simulator, e not
+ * NULL, half of its episodes must start as those of the environment do, too. */
+MR_MUST mr_status mr_d4rl_read_env(mr_dataset *out, const char *path, const mr_env_def *env,
+                                   mr_env *e);
+
 /* The data set of `level` ("medium", "medium-replay", "medium-expert", "expert") in a folder of D4RL's
- * files; medium-expert may also be the two files it is made of. Refuses a file whose episodes do not
- * start as those of the environment do. Missing files are MR_ERR_IO and say how to get them. */
+ * files; medium-expert may also be the two files it is made of. Missing files are MR_ERR_IO and say how to get them. */
 MR_MUST mr_status mr_d4rl_open(mr_dataset *out, const mr_env_def *env, const mr_config *c,
                                const char *folder, const char *level);
 

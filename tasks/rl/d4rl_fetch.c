@@ -34,37 +34,54 @@ static uint64_t number_at(const unsigned char *p)
   return v;
 }
 
-/* Where HDF5 believes that the file ends, by its first bytes; 0: not told. */
-static uint64_t believed_end(const unsigned char *b)
+/* Bytes that HDF5 believes the file to have from its superblock b on; 0: not told. */
+static uint64_t believed_bytes(const unsigned char *b)
 {
   const int version = b[8], bytes_of_sizes = version < 2 ? b[13] : b[9];
   if (bytes_of_sizes != 8 || version > 3) return 0;
-  return number_at(b + (version == 0 ? 40 : version == 1 ? 44 : 28));
+  const uint64_t base = number_at(b + (version == 0   ? 24
+                                       : version == 1 ? 28
+                                                      : 12)),
+                 end = number_at(b + (version == 0   ? 40
+                                      : version == 1 ? 44
+                                                     : 28));
+  return end > base ? end - base : 0;
+}
+
+/* Reads the superblock of a file of `bytes` to b [SUPERBLOCK] and tells where it begins: behind what a
+ * user put in front, at 512, 1024, 2048 and so on. -1: there is none; -2: reading failed. */
+static int64_t find_superblock(int fd, int64_t bytes, unsigned char *b)
+{
+  static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1A, '\n'};
+  for (int64_t at = 0; at + SUPERBLOCK <= bytes; at = at == 0 ? 512 : 2 * at) {
+    const ssize_t got = pread(fd, b, SUPERBLOCK, at);
+    if (got < 0) return -2;
+    if (got == SUPERBLOCK && memcmp(b, signature, sizeof signature) == 0) return at;
+  }
+  return -1;
 }
 
 /* The file is there, is HDF5 and is as long as it says. */
 static mr_status look_at(const char *path, int64_t *bytes)
 {
-  static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1A, '\n'};
   unsigned char b[SUPERBLOCK] = {0};
   struct stat s;
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO would wait for its writer */
   if (fd < 0) {
     const mr_status st = errno == ENOENT || errno == ENOTDIR ? MR_ERR_IO : MR_ERR_CONFIG;
     return MR_FAIL(st, "cannot open %s: %s", path, strerror(errno));
   }
   const bool plain = fstat(fd, &s) == 0 && S_ISREG(s.st_mode);
-  const ssize_t got = plain ? pread(fd, b, sizeof b, 0) : 0;
+  const int64_t at = plain ? find_superblock(fd, s.st_size, b) : -1;
   const int why = errno;
   (void)close(fd); /* only read from */
   if (!plain) return MR_FAIL(MR_ERR_CONFIG, "%s is not a file", path);
-  if (got < 0) return MR_FAIL(MR_ERR_CONFIG, "cannot read %s: %s", path, strerror(why));
-  if (got == 0) return MR_FAIL(MR_ERR_CONFIG, "%s is empty", path);
-  if (got < (ssize_t)sizeof b || memcmp(b, signature, sizeof signature) != 0)
-    return MR_FAIL(MR_ERR_CONFIG, "%s is not an HDF5 file", path);
-  if (believed_end(b) > (uint64_t)s.st_size)
+  if (at == -2) return MR_FAIL(MR_ERR_CONFIG, "cannot read %s: %s", path, strerror(why));
+  if (s.st_size == 0) return MR_FAIL(MR_ERR_CONFIG, "%s is empty", path);
+  if (at < 0) return MR_FAIL(MR_ERR_CONFIG, "%s is not an HDF5 file", path);
+  if (believed_bytes(b) > (uint64_t)(s.st_size - at))
     return MR_FAIL(MR_ERR_CONFIG, "%s is cut off: it has %" PRId64 " of %" PRIu64 " bytes", path,
-                   (int64_t)s.st_size, believed_end(b));
+                   (int64_t)s.st_size, (uint64_t)at + believed_bytes(b));
   *bytes = s.st_size;
   return MR_OK;
 }

@@ -8,7 +8,8 @@ MR_C_BEGIN
 typedef struct mr_d4rl_raw {
   int64_t n, obs, act;
   float *ob, *ac, *reward;
-  int8_t *terminal, *timeout; /* timeout is NULL where the file has none */
+  int64_t *terminal,
+      *timeout; /* wide enough to tell any false value; timeout NULL: there is none */
   bool has_timeouts, generated;
   double expert;    /* attributes of our files, */
   char origin[256]; /* "" in others             */

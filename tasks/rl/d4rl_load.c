@@ -93,7 +93,7 @@ out:
 
 static mr_status read_array(hid_t set, const char *path, const array *a, void *to)
 {
-  if (H5Dread(set, a->flags ? H5T_NATIVE_INT8 : H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT,
+  if (H5Dread(set, a->flags ? H5T_NATIVE_INT64 : H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT,
               to) < 0)
     return MR_FAIL(MR_ERR_CONFIG, "%s is damaged: %s cannot be read", path, a->name);
   return MR_OK;

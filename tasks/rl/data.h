@@ -5,6 +5,8 @@
 #include "dataset.h"
 MR_C_BEGIN
 
+/* The folder of D4RL's files: that of offline_rl.d4rl, by default of MINRNN_D4RL; "": none. */
+const char *mr_data_folder(const mr_config *c);
 /* The data set that the keys offline_rl.env, .data and .source ask for. MR_ERR_IO: it is not on this
  * machine, and how to get it. A function of these keys alone, not of the seed of a run. */
 MR_MUST mr_status mr_data_open(mr_dataset *out, const mr_env_def *env, const mr_config *c);

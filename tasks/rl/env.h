@@ -12,6 +12,7 @@ typedef struct mr_env mr_env; /* defined by each environment for itself */
 typedef struct mr_env_spec {
   const char *name;   /* "hopper"                                                        */
   const char *engine; /* "built in", "MuJoCo 2.2.2"; as long as the environment          */
+  const char *model;  /* mark of a model of the user's, which engine tells too; or NULL  */
   int64_t obs, act;   /* numbers observed and acted per step; actions lie in -1 .. 1     */
   int64_t horizon;    /* most steps of an episode                                        */
   double low, high;   /* returns that score 0 and 100                                    */
@@ -26,6 +27,7 @@ typedef struct mr_env_def {
    * time. MR_ERR_IO: something it needs is not on this machine, and how to get it. */
   MR_MUST mr_status (*open)(mr_env **out, const mr_config *c);
   void (*close)(mr_env *e); /* NULL is fine */
+  /* e may be NULL where there is no controller: what holds without a simulator; engine is NULL then. */
   void (*spec)(const mr_env *e, mr_env_spec *out);
   /* Starts episode `episode` of `seed`, a pure function of both, and writes what is seen first. */
   void (*reset)(mr_env *e, uint64_t seed, uint64_t episode, double *obs);

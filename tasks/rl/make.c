@@ -49,17 +49,33 @@ static mr_status in_folder(char *path, size_t n, const mr_config *c, const char 
   return MR_OK;
 }
 
+/* "-<mark>" of the model that offline_rl.assets names, "" without. */
+static mr_status mark_of(char *mark, size_t n, const mr_env_def *env, const mr_config *c)
+{
+  mr_env *e = NULL;
+  mr_env_spec spec;
+  mark[0] = '\0';
+  if (mr_option_text(c, MR_RL, "assets")[0] == '\0') return MR_OK;
+  MR_CHECK(env->open(&e, c));
+  env->spec(e, &spec);
+  if (spec.model) (void)snprintf(mark, n, "-%s", spec.model);
+  env->close(e);
+  return MR_OK;
+}
+
 mr_status mr_make_path(char *path, size_t n, const mr_env_def *env, const mr_config *c,
                        const char *level)
 {
-  char name[NAME_BYTES], steps[32] = "";
+  char name[NAME_BYTES], mark[32], steps[32] = "";
+  MR_CHECK(mark_of(mark, sizeof mark, env, c));
   if (strcmp(level, level_name[REPLAY]) != 0)
     (void)snprintf(steps, sizeof steps, "-n%" PRId64, option(c, "data_steps"));
-  (void)snprintf(name, sizeof name, "%s_%s-generated-ppo%" PRId64 "x%" PRId64 "%s.hdf5", env->name,
+  (void)snprintf(name, sizeof name, "%s_%s-generated%s-ppo%" PRId64 "x%" PRId64 "%s.hdf5",
+                 env->name,
                  strcmp(level, level_name[MEDIUM]) == 0   ? "medium"
                  : strcmp(level, level_name[REPLAY]) == 0 ? "medium_replay"
                                                           : "medium_expert",
-                 option(c, "ppo_seeds"), option(c, "ppo_steps"), steps);
+                 mark, option(c, "ppo_seeds"), option(c, "ppo_steps"), steps);
   return in_folder(path, n, c, name);
 }
 
@@ -112,14 +128,15 @@ static mr_status begin(const maker *m, kind k, mr_d4rl_file **file)
   return mr_d4rl_create(file, m->path[k], &m->search.spec, &about);
 }
 
-/* medium and medium-expert share the episodes of the medium policy. */
+/* medium and medium-expert share the episodes of the medium policy. Each file tells the mean return of the
+ * best policy whose episodes it holds, whatever else was made with it. */
 static mr_status draw(const maker *m)
 {
   mr_status st = MR_OK;
   mr_d4rl_file *file[KINDS] = {NULL}, *open_file[KINDS];
   int n = 0;
   const int64_t steps = option(m->c, "data_steps");
-  double mean, expert = NAN;
+  double mean[KINDS] = {0};
   for (int k = 0; k < KINDS; k++) {
     if (k == REPLAY || !m->wanted[k]) continue;
     MR_TRY(begin(m, (kind)k, &file[k]));
@@ -127,26 +144,29 @@ static mr_status draw(const maker *m)
   }
   if (n > 0)
     MR_TRY(mr_draw_episodes(m->env, m->c, m->search.threads, m->medium->medium_row,
-                            (uint64_t)(SEED_MEDIUM + m->medium->seed), steps, open_file, n, &mean));
+                            (uint64_t)(SEED_MEDIUM + m->medium->seed), steps, open_file, n,
+                            &mean[MEDIUM]));
   if (file[EXPERT])
     MR_TRY(mr_draw_episodes(m->env, m->c, m->search.threads, m->best->best_row,
                             (uint64_t)(SEED_EXPERT + m->best->seed), steps, &file[EXPERT], 1,
-                            &expert));
+                            &mean[EXPERT]));
+  mean[EXPERT] = fmax(mean[EXPERT], mean[MEDIUM]); /* a policy is the best by noisy episodes */
   for (int k = 0; k < KINDS; k++)
-    if (file[k]) MR_TRY(mr_d4rl_finish(file[k], expert));
+    if (file[k]) MR_TRY(mr_d4rl_finish(file[k], mean[k]));
 out:
   for (int k = 0; k < KINDS; k++) mr_d4rl_close(file[k]);
   return st;
 }
 
-/* Training is played again up to the medium policy, which is cheaper than keeping all its steps. */
+/* Training is played again up to the medium policy, which is cheaper than keeping all its steps. The
+ * return in its last round, the first to reach the level, is the best of all. */
 static mr_status replay(const maker *m)
 {
   mr_status st = MR_OK;
   mr_d4rl_file *file = NULL;
   MR_TRY(begin(m, REPLAY, &file));
   MR_TRY(mr_search_again(&m->search, m->medium->seed, m->medium->medium, file, NULL));
-  MR_TRY(mr_d4rl_finish(file, NAN));
+  MR_TRY(mr_d4rl_finish(file, m->medium->curve[m->medium->medium - 1]));
 out:
   mr_d4rl_close(file);
   return st;

@@ -3,7 +3,8 @@
  * As D4RL made its own: medium-replay is every step of training up to the round in which the return
  * first reaches that of D4RL's medium data; medium is drawn from the policy at that point;
  * medium-expert is as much of that again and as much from the best policy. Files are in D4RL's layout
- * and depend on the keys offline_rl.ppo_seeds, .ppo_steps and .data_steps, which their names tell. */
+ * and depend on the keys offline_rl.ppo_seeds, .ppo_steps and .data_steps, and on a model in
+ * offline_rl.assets, all of which their names tell. */
 #ifndef MR_RL_MAKE_H
 #define MR_RL_MAKE_H
 #include "dataset.h"

@@ -2,6 +2,7 @@
  * D4RL's data are from. SPDX-License-Identifier: MIT */
 #include <dlfcn.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -84,6 +85,8 @@ static const kind walker2d = {.name = "walker2d",
 typedef struct shared {
   mr_mujoco_model model;
   char *source; /* path, or the name of one of ours */
+  /* Of the file at the path, and the engine's name with it. Empty for one of ours. */
+  char mark[17], engine[64];
   int users;
   struct shared *next;
 } shared;
@@ -100,10 +103,11 @@ static mr_status load_engine(const kind *k)
   if (library == NULL) library = dlopen(MR_MUJOCO_LIBRARY, RTLD_NOW | RTLD_LOCAL);
   const mr_mujoco *found = library != NULL ? dlsym(library, MR_MUJOCO_SYMBOL) : NULL;
   if (found == NULL)
-    return MR_FAIL(MR_ERR_IO,
-                   "%s needs MuJoCo, which cannot be loaded here (%s): scripts/setup.sh installs "
-                   "libmujoco-dev, or MUJOCO_DIR=FOLDER names a copy; then build again",
-                   k->name, dlerror());
+    return MR_FAIL(
+        MR_ERR_IO,
+        "%s needs MuJoCo, which cannot be loaded here (%s): scripts/setup.sh installs "
+        "libmujoco-dev, then make builds again; make MUJOCO_DIR=FOLDER takes another copy",
+        k->name, dlerror());
   if (found->interface != MR_MUJOCO_INTERFACE)
     return MR_FAIL(MR_ERR_IO,
                    "%s needs MuJoCo, but " MR_MUJOCO_LIBRARY
@@ -114,6 +118,22 @@ static mr_status load_engine(const kind *k)
     return MR_FAIL(MR_ERR_IO, "%s needs MuJoCo, which does not start (%s): build again", k->name,
                    found->complaint());
   engine = found;
+  return MR_OK;
+}
+
+/* Other bytes are another body: their hash (FNV-1a) keeps the data of the two apart. */
+static mr_status mark_model(shared *s, const kind *k)
+{
+  uint64_t hash = UINT64_C(0xcbf29ce484222325);
+  FILE *f = fopen(s->source, "rbe");
+  if (f == NULL) return MR_FAIL(MR_ERR_CONFIG, "%s cannot be read: %s", s->source, strerror(errno));
+  for (int c; (c = fgetc(f)) != EOF;) hash = (hash ^ (uint64_t)c) * UINT64_C(0x100000001b3);
+  const bool bad = ferror(f) != 0;
+  (void)fclose(f); /* only read from */
+  if (bad) return MR_FAIL(MR_ERR_CONFIG, "%s cannot be read", s->source);
+  (void)snprintf(s->mark, sizeof s->mark, "%016" PRIx64, hash);
+  (void)snprintf(s->engine, sizeof s->engine, "%.20s, %.15s.xml %s", engine_name, k->model,
+                 s->mark);
   return MR_OK;
 }
 
@@ -128,6 +148,7 @@ static mr_status load_model(shared **out, const kind *k, const char *path)
     st = MR_FAIL(MR_ERR_CONFIG, "%s is no model for MuJoCo: %s", s->source, engine->complaint());
     goto out;
   }
+  if (path != NULL) MR_TRY(mark_model(s, k));
   const mr_mujoco_model *m = &s->model;
   if (m->nq != k->n || m->nv != k->n || m->nu != k->nu) {
     st = MR_FAIL(MR_ERR_CONFIG,
@@ -238,11 +259,14 @@ out:
   return st;
 }
 
-static void spec(const mr_env *e, mr_env_spec *out)
+static void describe(const kind *k, const mr_env *e, mr_env_spec *out)
 {
-  const kind *k = e->k;
+  const shared *s = e != NULL ? e->shared : NULL;
   *out = (mr_env_spec){.name = k->name,
-                       .engine = engine_name,
+                       .engine = s == NULL              ? NULL
+                                 : s->engine[0] != '\0' ? s->engine
+                                                        : engine_name,
+                       .model = s != NULL && s->mark[0] != '\0' ? s->mark : NULL,
                        .obs = 2 * k->n - 1,
                        .act = k->nu,
                        .horizon = HORIZON,
@@ -335,13 +359,28 @@ static mr_status open_walker2d(mr_env **out, const mr_config *c)
   return open_env(out, &walker2d, c);
 }
 
+static void spec_halfcheetah(const mr_env *e, mr_env_spec *out)
+{
+  describe(&halfcheetah, e, out);
+}
+
+static void spec_hopper(const mr_env *e, mr_env_spec *out)
+{
+  describe(&hopper, e, out);
+}
+
+static void spec_walker2d(const mr_env *e, mr_env_spec *out)
+{
+  describe(&walker2d, e, out);
+}
+
 #define ENV(kind, what)                                                                            \
   extern const mr_env_def mr_env_##kind;                                                           \
   const mr_env_def mr_env_##kind = {.name = #kind,                                                 \
                                     .summary = what,                                               \
                                     .open = open_##kind,                                           \
                                     .close = close_env,                                            \
-                                    .spec = spec,                                                  \
+                                    .spec = spec_##kind,                                           \
                                     .reset = reset,                                                \
                                     .step = step,                                                  \
                                     .state = state};

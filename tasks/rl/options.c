@@ -6,8 +6,10 @@ const mr_opt mr_rl_opts[] = {
      "environment; the last three need MuJoCo"},
     {"data", "medium", "medium|medium-replay|medium-expert", 0, 0, "level of the data set"},
     {"source", "auto", "auto|d4rl|generated", 0, 0,
-     "data of MuJoCo's environments: D4RL files or made here; auto: files where d4rl is given"},
-    {"d4rl", "", "*", 0, 0, "folder of D4RL's v2 files, such as hopper_medium-v2.hdf5"},
+     "data of MuJoCo's environments: D4RL files or made here; auto: files where their folder is "
+     "given"},
+    {"d4rl", "", "*", 0, 0,
+     "folder of D4RL's v2 files, such as hopper_medium-v2.hdf5; empty: MINRNN_D4RL"},
     {"cache", "", "*", 0, 0, "folder of generated data; empty: rl/ in MINRNN_DATA or data/"},
     {"data_steps", "100000", NULL, 1, 100000000,
      "steps of generated medium data, and again of expert data; D4RL: 1000000"},

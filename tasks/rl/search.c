@@ -103,8 +103,10 @@ static mr_status open_lane(mr_search *s, int k, size_t state_bytes)
   char key[KEY_BYTES];
   lane *l = lane_of(s, k);
   const int64_t seed = k + 1;
-  const int len = snprintf(l->path, sizeof l->path, "%s/%s-ppo%" PRId64 "-%" PRId64 ".h5",
-                           s->folder, s->spec.name, seed, s->budget);
+  const char *model = s->spec.model;
+  const int len =
+      snprintf(l->path, sizeof l->path, "%s/%s%s%s-ppo%" PRId64 "-%" PRId64 ".h5", s->folder,
+               s->spec.name, model ? "-" : "", model ? model : "", seed, s->budget);
   if (len < 0 || (size_t)len >= sizeof l->path)
     return MR_FAIL(MR_ERR_CONFIG, "the folder %s has a name of more than %d characters", s->folder,
                    PATH_BYTES / 2);

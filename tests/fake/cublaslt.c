@@ -4,8 +4,8 @@
  *
  * As a stand-in it is strict: an argument that a caller of ours never has to pass is an error, a kernel
  * is taken only for the product and the alignment that it was found for, and the first one found does
- * not work. It has no kernel for sums of 77 or 78, none on tensor cores for sums of 75, and none with a bias for results of 7, 14, ... rows
- * (columns first). */
+ * not work. It has no kernel for sums of 77 or 78, none on tensor cores for sums of 75, and none with a
+ * bias for results of 7, 14, ... rows (columns first). */
 #include <cublasLt.h>
 #include <stdbool.h>
 #include <stdint.h>
