@@ -1,18 +1,25 @@
 #!/bin/bash
 # bundle.sh BUILD_DIR — makes dist/minrnn-bundle.tar.gz: the program and the tests of a GPU, for any
 # x86-64-v3 machine with a C library no older than this one's, the shared libraries they need (all but
-# the C library and CUDA), experiments, plots and scripts. Options of CMake come from CMAKE_ARGS, e.g.
-# -DMR_CUDA_ARCH=90-real for a GPU of one kind.
-# SPDX-License-Identifier: MIT
+# the C library and CUDA), experiments, plots and scripts. It wants nvcc; CMAKE_ARGS=-DMR_CUDA=OFF makes
+# a bundle without GPU kernels. SPDX-License-Identifier: MIT
+#
+#   CMAKE_ARGS  options of CMake, e.g. -DMR_CUDA_ARCH=90-real for a GPU of one kind
+#   BUILD=0     pack what is built in BUILD_DIR, as it was configured
+#   DIST        another folder than dist
+#   COMPRESS    another program than gzip, as "gzip -1"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=${1:?usage: bundle.sh BUILD_DIR}
-tree=$build/tree/minrnn-bundle
+dist=${DIST:-dist}
+tree=$dist/minrnn-bundle
 read -ra args <<<"${CMAKE_ARGS:-}"
 
-cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DMR_MARCH=x86-64-v3 -DBUILD_TESTING=ON \
-  -DMR_FIBERS=OFF -DMR_ONEDNN=OFF "${args[@]}"
-cmake --build "$build" --target minrnn test_gpu test_gpu_f64 -j "${JOBS:-$(nproc)}"
+if [[ ${BUILD:-1} != 0 ]]; then
+  cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DMR_MARCH=x86-64-v3 -DBUILD_TESTING=ON \
+    -DMR_FIBERS=OFF -DMR_ONEDNN=OFF -DMR_CUDA=ON "${args[@]}"
+  cmake --build "$build" --target minrnn test_gpu test_gpu_f64 -j "${JOBS:-$(nproc)}"
+fi
 rm -rf "$tree"
 mkdir -p "$tree/lib" "$tree/licences" "$tree/results"
 cmake --install "$build" --prefix "$tree" --strip
@@ -57,7 +64,6 @@ done
 for part in results/paper results/reference; do
   if [[ -d $part ]]; then cp -r "$part" "$tree/results/"; fi
 done
-mkdir -p dist
-tar -C "$build/tree" --sort=name --owner=0 --group=0 --numeric-owner \
-  -czf dist/minrnn-bundle.tar.gz minrnn-bundle
-echo "dist/minrnn-bundle.tar.gz: $(du -h dist/minrnn-bundle.tar.gz | cut -f1)"
+tar -C "$dist" --sort=name --owner=0 --group=0 --numeric-owner -I "${COMPRESS:-gzip}" \
+  -cf "$dist/minrnn-bundle.tar.gz" minrnn-bundle
+echo "$dist/minrnn-bundle.tar.gz: $(du -h "$dist/minrnn-bundle.tar.gz" | cut -f1)"

@@ -7,13 +7,14 @@
 # Run from the project's folder or from an unpacked bundle. Logs, run files (HDF5), tables and summary.txt go to
 # FOLDER as they come. Correctness comes first; what fails or takes too long is told, and the rest goes on.
 # Finished timings in FOLDER are kept, so the same command goes on after a cut. PARTs, all in this order by
-# default: info check double sanitizer fused algorithms peers eager loops train widths inference tf32 compiled
-# long_loops. Exit code 0 when every step ended well. Environment:
+# default: info check double sanitizer fused algorithms widths peers train steps eager loops tf32 inference
+# compiled long_loops. Exit code 0 when every step ended well. Environment:
 #   MINRNN        the program, default build/minrnn
 #   DEVICE        cuda; cpu tries the script itself on a machine without a GPU
 #   LIMIT         seconds for all parts together, default 540
 #   LIMITS        other limits of parts, such as "sanitizer=300 peers=0"; 0 leaves the part out
 #   ARCHIVE       a .tar.gz of FOLDER, written anew after every part
+#   SANITIZER     compute-sanitizer; default: the system's or CUDA's, none without a GPU
 #   PYTHON        python3 with PyTorch, default python3
 #   MINRNN_CUDNN  libcudnn.so.9; MINRNN_CUBLASLT libcublasLt.so; default: the system's, or else those beside
 #                 PyTorch
@@ -37,10 +38,11 @@ cells=$out/cells
 started=$SECONDS
 bad=()
 
-all=(info check double sanitizer fused algorithms peers eager loops train widths inference tf32 compiled long_loops)
+all=(info check double sanitizer fused algorithms widths peers train steps eager loops tf32 inference compiled
+  long_loops)
 # The most seconds that a part may take.
-declare -A most=([info]=60 [check]=200 [double]=120 [sanitizer]=60 [fused]=90 [algorithms]=60 [peers]=120 [eager]=45
-  [loops]=90 [train]=90 [widths]=75 [inference]=60 [tf32]=75 [compiled]=120 [long_loops]=90)
+declare -A most=([info]=60 [check]=200 [double]=120 [sanitizer]=150 [fused]=90 [algorithms]=60 [peers]=120 [eager]=45
+  [loops]=90 [train]=90 [steps]=170 [widths]=75 [inference]=60 [tf32]=75 [compiled]=120 [long_loops]=90)
 
 say() { echo "$*" | tee -a "$summary"; }
 refuse() { echo "gpu_proof: $*" >&2; exit 2; }
@@ -89,7 +91,7 @@ step()
 # cuDNN and cuBLASLt come with PyTorch where the system has none.
 beside() # LIBRARY
 {
-  ldconfig -p 2> /dev/null | grep -q "$1" && return
+  [[ $(ldconfig -p 2> /dev/null) != *"$1"* ]] || return
   "$python" -c 'import nvidia; print(*nvidia.__path__, sep="\n")' 2> /dev/null |
     while read -r folder; do find "$folder" -name "$1" 2> /dev/null; done | head -n 1
 }
@@ -105,12 +107,16 @@ if [ "$device" = cuda ]; then
   done
   export MINRNN_CUDNN MINRNN_CUBLASLT LD_LIBRARY_PATH
 fi
-sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2> /dev/null)
+sanitizer=${SANITIZER:-}
+[ -n "$sanitizer" ] || [ "$device" != cuda ] ||
+  sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2> /dev/null)
 
 if [ "${SIZE:-full}" = small ]; then
   short=16 middle=32 long=64 batch=2 width=16 widths=8,24 seconds=0.01 steps=10 rounds=1 samples=1
+  text_size=(--batch=2 --length=16 --width=12 --layers=2)
 else
   short=64 middle=512 long=4096 batch=64 width=128 widths=64,384 seconds=0.3 steps=300 rounds=5 samples=3
+  text_size=() # the paper's
 fi
 fused=mingru,minlstm,gru,lstm,mamba,transformer,gru_vendor,lstm_vendor
 loops=gru_loop,lstm_loop,mingru_smallops,minlstm_smallops
@@ -133,12 +139,14 @@ train() # TASK WORDS...
     --eval_batches=4 --quiet --force --out="$out/train_$task.h5" "$@" && say "$(tail -n 3 "$out/train_$task.log")"
 }
 
+torch() # NAME
+{
+  "$python" -c 'import torch' 2> /dev/null || { say "$1: no PyTorch in $python, left out" && false; }
+}
+
 peers() # NAME FORMS MATH
 {
-  if ! "$python" -c 'import torch' 2> /dev/null; then
-    say "$1: no PyTorch in $python, left out"
-    return
-  fi
+  torch "$1" || return 0
   step "$1" 999 "$python" scripts/peers/time_all.py --device="$device" --math="$3" --rounds="$rounds" \
     --samples="$samples" --forms="$2" --batch="$batch" --length="$middle" --width="$width" --out="$out/$1.tsv" &&
     say "$(tail -n +2 "$out/$1.log")"
@@ -175,21 +183,28 @@ part_double()
   step double 999 stdbuf -oL "$test"
 }
 
-# A few cases of each kind of kernel; the whole table takes too long under it.
+# A case of each kind of kernel, all in one process, which takes seconds to start; the whole table takes too long
+# under it. Where the time ends the log tells what was done, and kernels that share memory come first.
+shared=(gru_seq:B2T12H100:reset=after:h0 gru_seq:B2T12H100:reset=before attention:B2T65D64:heads=1
+  attention:B1T9D130:heads=1 lstm_seq:B2T12H100:h0:c0:dc selective_scan:B3T70E130N4:h0 mingru_seq:B1T1030H7:form=linear
+  minlstm_seq:B2T5H3:form=linear:normalise=1:h0 softmax_xent:N13V67 rmsnorm:N13D37 layernorm:N13D37)
+others=(gru_seq:B3T4H130:reset=after mingru_seq:B2T128H32:form=log attention:B9T70D18:heads=2:cache=90
+  scan:B1T1030H4:h0 linear:N13K67M37:bias embed:B2T5V3D7 conv1d:B3T13D7K4:tail geglu:N5F67)
+sanitize() # TOOL CASES...
+{
+  local tool=$1
+  shift
+  step "$tool" 90 "$sanitizer" --tool "$tool" --error-exitcode 9 "$minrnn" check --device="$device" --no-differences "$@"
+  [ ! -e "$out/$tool.log" ] || say "$tool: $(grep -c '^ok ' "$out/$tool.log") of $# cases"
+}
 part_sanitizer()
 {
-  local name
-  if [ "$device" != cuda ] || [ -z "$sanitizer" ]; then
+  if [ -z "$sanitizer" ]; then
     say "sanitizer: no GPU or no compute-sanitizer, left out"
     return
   fi
-  for name in mingru_seq:B2 gru_seq:B2 attention lstm_seq:B2 selective_scan minlstm_seq:B2 scan softmax_xent linear \
-    rmsnorm embed conv1d; do
-    step "memcheck_${name%%:*}" 40 "$sanitizer" --tool memcheck --error-exitcode 9 "$minrnn" check --device=cuda "$name"
-  done
-  for name in mingru_seq:B2 gru_seq:B2 attention lstm_seq:B2 selective_scan; do
-    step "racecheck_${name%%:*}" 40 "$sanitizer" --tool racecheck --error-exitcode 9 "$minrnn" check --device=cuda "$name"
-  done
+  sanitize racecheck "${shared[@]}"
+  sanitize memcheck "${shared[@]}" "${others[@]}"
 }
 
 # ---- Then fast -------------------------------------------------------------------------------------
@@ -215,15 +230,18 @@ part_inference()
 }
 
 # ---- And it learns ---------------------------------------------------------------------------------
+text=${MINRNN_DATA:-data}/tinyshakespeare.txt
+find_text()
+{
+  [ ! -e "$text" ] || return 0
+  text=$out/text.txt
+  cat README.md scripts/*.sh scripts/peers/*.py plots/* > "$text"
+  say "no tinyshakespeare.txt: the text is the project's own files"
+}
 part_train()
 {
-  local text=${MINRNN_DATA:-data}/tinyshakespeare.txt
   train selective_copy --model=mingru --length=64 --lr=3e-3
-  if [ ! -e "$text" ]; then
-    text=$out/text.txt
-    cat README.md scripts/*.sh scripts/peers/*.py plots/* > "$text"
-    say "train_shakespeare: no tinyshakespeare.txt, so it reads the project's own files"
-  fi
+  find_text
   train shakespeare --model=mingru --length=64 --width=64 --shakespeare.file="$text" --shakespeare.eval=random
   train offline_rl --model=mingru
 }
@@ -235,6 +253,15 @@ part_peers()
   peers peers_f32 "$plain" f32
   [ "$device" != cuda ] || peers peers_tf32 "$plain" tf32
 }
+# The whole step of the Shakespeare models.
+part_steps()
+{
+  torch steps || return 0
+  find_text
+  step steps 999 "$python" scripts/peers/time_steps.py --file="$text" --device="$device" --rounds="$rounds" \
+    --samples="$samples" "${text_size[@]}" --out="$out/steps.tsv"
+  say "$(cat "$out/steps.log")"
+}
 part_compiled()
 {
   [ "$device" != cuda ] || peers peers_compiled_f32 compiled f32
@@ -243,22 +270,36 @@ part_compiled()
 # ---- Tables, of all that is there ------------------------------------------------------------------
 tables()
 {
-  local group
+  local group math_at
   compgen -G "$cells/*.h5" > /dev/null || return
   for group in cells ops; do
     "$minrnn" table $group "$cells" --format=tsv > "$out/$group.tsv" 2> "$out/$group.log"
   done
   {
-    echo "share of the measured copy bandwidth at batch $batch, length $long, width $width, by op (least bytes it must"
-    echo "move / its time; small arrays stay in a cache), and the model it was best in:"
-    awk -F'\t' -v shape="-b${batch}t${long}d${width}l1-f32-" '
-      FNR == 1 { part++; split("", at); for (i = 1; i <= NF; i++) at[$i] = i; next }
-      part == 1 { copy[$at["run"]] = $at["copy_bytes_per_s"]; next }
-      copy[$at["run"]] > 0 && index($at["run"], shape) {
-        key = sprintf("%-20s %-9s", $at["name"], $at["pass"]); share = 100 * $at["bytes_per_s"] / copy[$at["run"]]
-        if (share > best[key]) { best[key] = share; where[key] = $at["model"] } }
-      END { for (key in best) printf "  %s %6.1f %%  %s\n", key, best[key], where[key] }
-      ' "$out/cells.tsv" "$out/ops.tsv" | sort
+    echo "ops at batch $batch, width $width: shares of the measured copy bandwidth and product rate (least bytes it must"
+    echo "move and least operations / its time; small arrays stay in a CPU's cache), and the model it was best in:"
+    for math_at in "f32 $middle" "f32 $long" "tf32 $middle" "tf32 $long"; do
+      awk -F'\t' -v shape="-b${batch}t${math_at#* }d${width}l1-${math_at% *}-" -v where="length ${math_at#* }, ${math_at% *}" '
+        FNR == 1 { part++; split("", at); for (i = 1; i <= NF; i++) at[$i] = i; next }
+        part == 1 { copy[$at["run"]] = $at["copy_bytes_per_s"]; gemm[$at["run"]] = $at["gemm_flop_per_s"]; next }
+        copy[$at["run"]] > 0 && index($at["run"], shape) {
+          key = sprintf("%-20s %-9s", $at["name"], $at["pass"])
+          moved = 100 * $at["bytes_per_s"] / copy[$at["run"]]; computed = 100 * $at["flops_per_s"] / gemm[$at["run"]]
+          share = moved > computed ? moved : computed
+          if (!(key in best) || share > best[key]) {
+            best[key] = share; line[key] = sprintf("%6.1f %% copy %6.1f %% products  %s", moved, computed, $at["model"]) } }
+        END { if (length(best)) printf "%s:\n", where; for (key in best) printf "  %s %s\n", key, line[key] | "sort" }
+        ' "$out/cells.tsv" "$out/ops.tsv"
+    done
+    echo
+    echo "mixers, forward + backward as one, ms (median) by the wall and by the device's clock, the floor (sum over ops"
+    echo "of the larger of bytes / copy rate and operations / product rate), and how many times that it takes:"
+    awk -F'\t' 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+      $at["status"] == "complete" && $at["mixer_floor_ms"] > 0 {
+        printf "  %-18s %4s %6s %4s %-4s %-6s %10.4g %10.4g %10.4g %7.2f  %s\n", $at["model"], $at["batch"], $at["length"],
+          $at["width"], $at["math"], $at["mode"], $at["mixer_both_ms"], $at["mixer_both_device_ms"],
+          $at["mixer_floor_ms"], $at["mixer_floor_ratio"], at["variants"] && $at["variants"] != "nan" ? $at["variants"] : "" }
+      ' "$out/cells.tsv" | sort -u
     echo
     echo "training step, ms (median), by model, batch, length, width, math, mode:"
     awk -F'\t' 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }

@@ -3,8 +3,9 @@
 # (default 90), of all files or the named ones: registers per thread, bytes of static shared memory, stack and
 # spills, 16-byte loads and stores of global memory. Exits 1 when a file does not compile without a warning, a
 # kernel spills, or a kernel that lives by its bandwidth has no 16-byte access; 77 when there is no nvcc.
-# Wide accesses are counted in the disassembly, or in PTX where cuobjdump is missing. NVCC, CUOBJDUMP: other
-# programs. SPDX-License-Identifier: MIT
+# Wide accesses are counted in the disassembly, or in PTX where cuobjdump is missing, and the report says which
+# (PyPI has it, with what it needs: nvidia-cuda-cuobjdump, nvidia-cuda-nvdisasm). NVCC, CUOBJDUMP: other programs.
+# SPDX-License-Identifier: MIT
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/.."
@@ -13,6 +14,8 @@ shift $(($# > 0))
 export NVCC=${NVCC:-nvcc} work=build-check/kernels/$arch arch
 command -v "$NVCC" >/dev/null || { echo "kernel_report.sh: there is no $NVCC" >&2 && exit 77; }
 dump=$(command -v "${CUOBJDUMP:-cuobjdump}") || dump=
+source=${dump:+the disassembly}
+source=${source:-PTX}
 
 files=("$@")
 ((${#files[@]})) || mapfile -t files < <(find harness models baselines -name '*.cu' | sort)
@@ -56,8 +59,8 @@ for file in "${files[@]}"; do
 done | c++filt | sed -e 's/(anonymous namespace):://g' -e 's/\.cu \(void \)\?/.cu /' -e 's/\(.*[a-z>]\)(.*/\1/' |
 sort -k 8 > "$work/table"
 
-echo "compute capability $arch, wide accesses from ${dump:-PTX}"
-awk -v seen="$#" '
+echo "compute capability $arch, wide accesses counted in $source"
+awk -v seen="$#" -v source="$source" '
   BEGIN {
     form = "%9s %6s %5s %6s %6s %8s %9s  %s\n"
     printf form, "registers", "shared", "stack", "stored", "loaded", "load.128", "store.128", "kernel"
@@ -78,6 +81,6 @@ awk -v seen="$#" '
     for (i = split("adamw act mul mingru_seq minlstm_seq scan", must, " "); i > 0 && !seen; i--)
       if (!(must[i] in live)) bad[++n] = must[i] ".cu has none of the kernels that must be wide"
     for (i = 1; i <= n; i++) print "FAILED: " bad[i]
-    if (!n) print NR " kernels, none spills, all that must be wide are"
+    if (!n) print NR " kernels, none spills, all that must be wide are in " source
     exit n > 0
   }' "$work/table"

@@ -192,7 +192,7 @@ static void a_graph_that_leaves_gradients_unwritten_is_not_timed(void **state)
   (void)state;
   open_subject(&f, CELL("graph"));
   f.api.launch = idle;
-  assert_fails(mr_subject_gate(&f.s), MR_ERR_NUMERIC, "what was captured of it differ by inf");
+  assert_fails(mr_subject_gate(&f.s), MR_ERR_NUMERIC, "its mixer gives");
   close_subject(&f);
 }
 

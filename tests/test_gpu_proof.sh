@@ -19,7 +19,10 @@ ARCHIVE=$tmp/all.tar.gz proof "$tmp/real" eager long_loops peers
 [ "$code" = 0 ] || fail "exit code $code"
 holds '^eager: ok, '
 holds '^peers_f32: no PyTorch'
-holds '^  mul +backward +[0-9.]+ %  [a-z_]+$'
+holds '^length 32, f32:$'
+holds '^  mul +backward +[0-9.]+ % copy +[0-9.]+ % products  [a-z_]+$'
+holds '^  linear +forward +[0-9.]+ % copy +[1-9][0-9.]* % products  [a-z_]+$'
+holds '^  mingru +2 +32 +16 f32 +eager +[0-9.e-]+ +[0-9.e-]+ +[0-9.e-]+ +[0-9.]+'
 holds '^  lstm +2 +32 +16 f32 +eager +[0-9.]+'
 holds 'every step ended well'
 cmp -s <(tar -xzOf "$tmp/all.tar.gz" real/timings.txt) "$tmp/real/timings.txt" || fail "the archive has other timings"
@@ -51,6 +54,14 @@ holds '^eager: cut after 4 s'
 holds '^inference: ok, '
 holds 'NOT WELL: check check_add_ eager'
 ! grep -q '^loops' "$tmp/out" || fail "a part without time was begun"
+
+echo "the sanitizer's cases are cases"
+printf '#!/bin/sh\nshift 4\nexec "$@"\n' > "$tmp/sanitizer"
+chmod +x "$tmp/sanitizer"
+SANITIZER=$tmp/sanitizer proof "$tmp/clean" sanitizer
+[ "$code" = 0 ] || fail "exit code $code"
+holds '^racecheck: 11 of 11 cases$'
+holds '^memcheck: 19 of 19 cases$'
 
 echo "what is refused"
 proof "$tmp/x" all

@@ -11,6 +11,7 @@ bad=0
 fail() { echo "FAILED: $*" && bad=1; }
 
 said=$(scripts/kernel_report.sh 90 2>&1) || fail "the kernels: $(grep -v ' .*  ' <<< "$said")"
+tail -n 1 <<< "$said" | grep -qE 'wide are in (PTX|the disassembly)$' || fail "where it looked: $(tail -n 1 <<< "$said")"
 
 # A name from the list of kernels that must be wide, without a wide access; and more values than registers.
 cat > "$folder/poor.cu" <<'E2'

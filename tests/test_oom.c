@@ -36,7 +36,7 @@ static mr_status check_one_op(const char *name)
   mr_check_count n;
   FILE *nowhere = fopen("/dev/null", "w");
   assert_non_null(nowhere);
-  MR_TRY(mr_check_run(name, MR_CPU, false, nowhere, &n));
+  MR_TRY(mr_check_run(name, MR_CPU, MR_CHECK_ALL, false, nowhere, &n));
   assert_int_equal(n.run, 1);
   assert_int_equal(n.failed, 0);
 out:

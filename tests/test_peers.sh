@@ -5,7 +5,7 @@
 set -uo pipefail
 cd "${MINRNN_SOURCE_DIR:?}" || exit 1
 time_all=scripts/peers/time_all.py
-/usr/bin/python3 -c 'import torch' 2>/dev/null || { echo "no python3-torch here"; exit 77; }
+/usr/bin/python3 -c 'from importlib.util import find_spec as f; exit(not f("torch"))' || { echo "no python3-torch here"; exit 77; }
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 failed=0
@@ -28,7 +28,7 @@ awk -F'\t' '/^#/ { next } $1 == "form" { for (i = 1; i <= NF; i++) at[$i] = i; n
 
 # A form that computes something else must not be timed.
 sed 's/z \* g(c)/z * c/' scripts/peers/torch_forms.py > "$tmp/torch_forms.py"
-cp "$time_all" "$tmp/time_all.py"
+cp "$time_all" scripts/peers/timing.py "$tmp"
 "$tmp/time_all.py" --batch=3 --length=20 --width=12 --forms=minGRU > "$tmp/out" 2> "$tmp/err"
 (($? == 1)) && grep -q 'minGRU log space differs' "$tmp/err" || fail "a wrong form is found out"
 exit $failed

@@ -219,17 +219,18 @@ static void checks_run_by_name_or_by_the_start_of_it(void **state)
   FILE *f = tmpfile();
   (void)state;
   assert_non_null(f);
-  assert_ok(mr_check_run("gru_seq:B2T5H3:reset=after", MR_CPU, false, f, &n));
+  assert_ok(mr_check_run("gru_seq:B2T5H3:reset=after", MR_CPU, MR_CHECK_ALL, false, f, &n));
   assert_int_equal(n.run, 1);
   assert_int_equal(n.failed, 0);
-  assert_ok(mr_check_run("gru_seq:B2T5H3:reset", MR_CPU, false, f, &n));
+  assert_ok(mr_check_run("gru_seq:B2T5H3:reset", MR_CPU, MR_CHECK_ALL, false, f, &n));
   assert_int_equal(n.run, 4);
   assert_int_equal(n.failed, 0);
   rewind(f);
   assert_non_null(fgets(line, sizeof line, f));
   assert_holds(line, "ok ");
   assert_holds(line, "gru_seq:B2T5H3:reset=after");
-  assert_fails(mr_check_run("nonsense", MR_CPU, false, f, &n), MR_ERR_ARG, "nonsense");
+  assert_fails(mr_check_run("nonsense", MR_CPU, MR_CHECK_ALL, false, f, &n), MR_ERR_ARG,
+               "nonsense");
   assert_int_equal(n.run, 0);
   assert_int_equal(fclose(f), 0);
 }

@@ -41,10 +41,11 @@ typedef struct mr_check_count {
 } mr_check_count;
 
 /* Runs the case whose descriptor is `name`, or else all that start with it (NULL: all), on the CPU
- * with 1 and 2 threads, or on CUDA, there against the CPU and as on a small device too. `models`: then
- * mr_check_models. Prints one line per case to out; a failure also names the worst element and the
- * command that replays it. MR_ERR_ARG when no case has such a name. */
-MR_MUST mr_status mr_check_run(const char *name, mr_device dev, bool models, FILE *out,
+ * with 1 and 2 threads, or on CUDA, there against the CPU and as on a small device too: those of FORWARD,
+ * BACKWARD and REPEAT that are in `what`. `models`: then mr_check_models. Prints one line per case to out;
+ * a failure also names the worst element and the command that replays it. MR_ERR_ARG when no case has
+ * such a name. */
+MR_MUST mr_status mr_check_run(const char *name, mr_device dev, int what, bool models, FILE *out,
                                mr_check_count *n);
 
 /* Every model in several settings ("model:gru:reset=before"), small, odd and on poisoned memory, that

@@ -19,6 +19,7 @@ mr_status mr_check_list(FILE *f)
 enum { N_BACKENDS = 2 };
 typedef struct session {
   const char *name;
+  int what;
   bool exact; /* a case has exactly this name */
   mr_backend *be[N_BACKENDS];
   FILE *out;
@@ -82,7 +83,7 @@ mr_status mr_check_parity_small(const mr_case *c, mr_backend *be, mr_backend *ot
 static mr_status run_way(const session *s, const mr_case *c, int way, mr_check_result *r)
 {
   const bool twins = s->be[0]->device != MR_CPU;
-  if (!twins || way == 0) return mr_check_case(c, s->be[way], MR_CHECK_ALL, r);
+  if (!twins || way == 0) return mr_check_case(c, s->be[way], s->what, r);
   if (way == 1) return mr_check_parity(c, s->be[0], s->be[1], r);
   return mr_check_parity_small(c, s->be[0], s->be[1], r);
 }
@@ -100,10 +101,11 @@ static mr_status run_one(void *ctx, const mr_case *c)
   return mr_check_tell(s->out, &worst, c->name, replay_on(s->be[0]), s->n);
 }
 
-mr_status mr_check_run(const char *name, mr_device dev, bool models, FILE *out, mr_check_count *n)
+mr_status mr_check_run(const char *name, mr_device dev, int what, bool models, FILE *out,
+                       mr_check_count *n)
 {
   mr_status st = MR_OK;
-  session s = {name, false, {NULL, NULL}, out, n};
+  session s = {name, what, false, {NULL, NULL}, out, n};
   memset(n, 0, sizeof *n);
   MR_TRY(mr_backend_open(&s.be[0], dev, 1));
   MR_TRY(mr_backend_open(&s.be[1], MR_CPU, dev == MR_CPU ? 2 : 1));

@@ -5,16 +5,26 @@
 #include "check.h"
 #include "cli.h"
 
+/* What is to be checked, and where. */
+typedef struct order {
+  mr_device dev;
+  int what;
+  bool all;
+} order;
+
 static int help(void)
 {
-  printf("minrnn check holds every op against a slow reference, its backward against differences, "
-         "and\n"
-         "each result against a second run.\n\n"
-         "Usage: minrnn check [CASE] [--all] [--list] [--device=cpu|cuda]\n\n"
-         "  CASE      only the cases whose name starts so, e.g. gru_seq or model:gru\n"
-         "  --all     models too: loss and gradients against the CPU, steps twice and as graphs\n"
-         "  --list    the names of all cases with their tolerances; runs nothing\n"
-         "  --device  where to run, default cpu\n");
+  printf(
+      "minrnn check holds every op against a slow reference, its backward against differences, "
+      "and\n"
+      "each result against a second run.\n\n"
+      "Usage: minrnn check [CASE ...] [--all] [--no-differences] [--list] [--device=cpu|cuda]\n\n"
+      "  CASE      only the cases whose names start so, e.g. gru_seq or model:gru\n"
+      "  --all     models too: loss and gradients against the CPU, steps twice and as graphs\n"
+      "  --no-differences  backward passes are run and compared with the CPU's where that is\n"
+      "            another device, but not with differences, which take the processor's time\n"
+      "  --list    the names of all cases with their tolerances; runs nothing\n"
+      "  --device  where to run, default cpu\n");
   return MR_EXIT_DONE;
 }
 
@@ -26,10 +36,21 @@ static mr_status parse_device(const char *word, mr_device *dev)
   return MR_OK;
 }
 
-static int run(const char *name, mr_device dev, bool all)
+/* The cases that start with one of n names; none: all. */
+static mr_status check(char *const *name, int n, const order *o, mr_check_count *sum)
 {
-  mr_check_count n;
-  mr_status st = mr_check_run(name, dev, all, stdout, &n);
+  mr_check_count one;
+  for (int i = 0; i < n || i == 0; i++) {
+    MR_CHECK(mr_check_run(n > 0 ? name[i] : NULL, o->dev, o->what, o->all, stdout, &one));
+    sum->run += one.run, sum->failed += one.failed, sum->skipped += one.skipped;
+  }
+  return MR_OK;
+}
+
+static int run(char *const *name, int n_names, const order *o)
+{
+  mr_check_count n = {0, 0, 0};
+  const mr_status st = check(name, n_names, o, &n);
   if (st == MR_ERR_UNSUPPORTED) return mr_cli_wrong_use(st);
   if (st != MR_OK) return mr_cli_fail(st);
   if (n.failed > 0)
@@ -43,24 +64,26 @@ static int run(const char *name, mr_device dev, bool all)
 
 int mr_cmd_check(int argc, char **argv)
 {
-  const char *name = NULL;
-  bool list = false, all = false;
-  mr_device dev = MR_CPU;
+  int n_names = 0;
+  bool list = false;
+  order o = {MR_CPU, MR_CHECK_ALL, false};
   mr_status st = MR_OK;
   for (int i = 1; i < argc && st == MR_OK; i++) {
     if (mr_cli_flag(argv[i], "help")) return help();
     if (mr_cli_flag(argv[i], "list"))
       list = true;
     else if (mr_cli_flag(argv[i], "all"))
-      all = true;
+      o.all = true;
+    else if (mr_cli_flag(argv[i], "no-differences"))
+      o.what &= ~MR_CHECK_BACKWARD;
     else if (mr_cli_value(argv[i], "device") != NULL)
-      st = parse_device(mr_cli_value(argv[i], "device"), &dev);
-    else if (argv[i][0] == '-' || name != NULL)
+      st = parse_device(mr_cli_value(argv[i], "device"), &o.dev);
+    else if (argv[i][0] == '-')
       return mr_cli_unknown(argv[0], argv[i]);
     else
-      name = argv[i];
+      argv[1 + n_names++] = argv[i]; /* the names move to the front */
   }
   if (st == MR_OK && list) st = mr_check_list(stdout);
   if (st != MR_OK) return mr_cli_fail(st);
-  return list ? MR_EXIT_DONE : run(name, dev, all);
+  return list ? MR_EXIT_DONE : run(argv + 1, n_names, &o);
 }

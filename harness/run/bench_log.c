@@ -6,8 +6,8 @@
 #include "facts.h"
 #include "folder.h"
 
-enum { MOST_OPS = 128, PROFILES = 3 };
-#define LONG_STEP_NS 5e7 /* profiled once only */
+enum { MOST_OPS = 128, PROFILES = 3, MANY_CALLS = 4096 };
+#define LONG_STEP_NS 5e7
 
 /* ---- Path ----------------------------------------------------------------------------------- */
 
@@ -160,13 +160,20 @@ static mr_status log_result(mr_log *log, const mr_subject *s)
   return mr_log_int(log, "result", "samples", r->samples);
 }
 
+/* Long steps are profiled once only, and those of many calls, each of which waits for a copy on a device. */
+static int profiles(const mr_subject *s)
+{
+  const bool waits = s->b->device != MR_CPU && s->row->launches > MANY_CALLS;
+  return waits || s->row->time[MR_BENCH_STEP].median >= LONG_STEP_NS ? 1 : PROFILES;
+}
+
 /* Of some profiles each op's shortest time. */
 static mr_status log_ops(mr_log *log, mr_subject *s)
 {
   mr_op_time best[MOST_OPS], again[MOST_OPS];
   int n = MOST_OPS;
   MR_CHECK(mr_tape_profile(s->tape, mr_pace_space, &s->b->pace, best, &n));
-  for (int i = 1; i < PROFILES && s->row->time[MR_BENCH_STEP].median < LONG_STEP_NS; i++) {
+  for (int i = 1; i < profiles(s); i++) {
     int n_again = MOST_OPS; /* the same rows: the same tape */
     MR_CHECK(mr_tape_profile(s->tape, mr_pace_space, &s->b->pace, again, &n_again));
     for (int k = 0; k < n; k++)

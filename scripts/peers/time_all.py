@@ -9,21 +9,14 @@
 # Exit codes: 0 all timed, 1 a form disagrees or the program fails, 2 wrong use.
 # SPDX-License-Identifier: MIT
 import argparse
-import json
 import os
-import platform
 import shlex
-import statistics
-import subprocess
 import sys
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-MINRNN = os.environ.get("MINRNN", os.path.join(ROOT, "build", "minrnn"))
-
 try:
     import torch
+    import timing
     from torch_forms import FORMS
 except ImportError as error:
     print(f"time_all.py: {error}; install it with scripts/setup.sh --peers", file=sys.stderr)
@@ -33,19 +26,6 @@ except ImportError as error:
 TOLERANCE = {"f32": 2e-4, "tf32": 2e-2}
 COLUMNS = ("form model ours_ms ours_p10_ms ours_p90_ms torch_ms torch_p10_ms torch_p90_ms ratio "
            "batch length width device math threads samples torch").split()
-
-
-def fail(code, words):
-    print(f"time_all.py: {words}", file=sys.stderr)
-    sys.exit(code)
-
-
-def quantile(values, share):
-    ordered = sorted(values)
-    at = share * (len(ordered) - 1)
-    low = int(at)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (at - low) * (ordered[high] - ordered[low])
 
 
 class Peer:
@@ -61,10 +41,6 @@ class Peer:
         self.dy = torch.randn(shape, device=args.device)
         self.run = torch.compile(self.module) if self.compiled else self.module
 
-    def wait(self):
-        if self.args.device == "cuda":
-            torch.cuda.synchronize()
-
     def check(self):
         """Ends the program when the form is not what it says it is."""
         few = self.x[:2].detach()
@@ -72,16 +48,16 @@ class Peer:
             got, want = self.module(few), self.module.plain(few)
         off = float((got - want).abs().max() / want.abs().max())
         if not off <= TOLERANCE[self.args.math]:
-            fail(1, f"{self.name} differs from its plain recurrence by {off:.2g} of the largest "
-                    f"output; allowed: {TOLERANCE[self.args.math]:g}")
+            timing.fail(1, f"{self.name} differs from its plain recurrence by {off:.2g} of the "
+                           f"largest output; allowed: {TOLERANCE[self.args.math]:g}")
 
     def once(self):
         self.x.grad = None
         self.module.zero_grad(set_to_none=True)
-        self.wait()
+        timing.wait(self.args)
         start = time.perf_counter()
         self.run(self.x).backward(self.dy)
-        self.wait()
+        timing.wait(self.args)
         return 1e3 * (time.perf_counter() - start)
 
     def take_turn(self):
@@ -94,17 +70,13 @@ class Ours:
 
     def __init__(self, models, args):
         self.times = {model: [] for model in models}
-        self.command = [MINRNN, "bench", f"--model={','.join(models)}", f"--batch={args.batch}",
+        self.words = [f"--model={','.join(models)}", f"--batch={args.batch}",
                         f"--length={args.length}", f"--width={args.width}", "--layers=1",
                         "--h0=zero", f"--samples={args.samples}", f"--device={args.device}",
-                        f"--math={args.math}", f"--threads={args.threads}", "--json"]
+                        f"--math={args.math}", f"--threads={args.threads}"]
 
     def take_turn(self):
-        done = subprocess.run(self.command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            fail(1, f"{shlex.join(self.command)} fails: {done.stderr.strip()}")
-        for line in done.stdout.splitlines():
-            row = json.loads(line)
+        for row in timing.bench(*self.words):
             self.times[row["model"]].append(row["mixer_both_ms"])
 
 
@@ -120,9 +92,9 @@ def settings(argv):
     args = parser.parse_args(argv)
     for name in ("batch", "length", "width", "rounds", "samples", "threads"):
         if getattr(args, name) < 1:
-            fail(2, f"{name} is {getattr(args, name)}; allowed: 1 and more")
+            timing.fail(2, f"{name} is {getattr(args, name)}; allowed: 1 and more")
     if args.device == "cuda" and not torch.cuda.is_available():
-        fail(2, "device is cuda, but this PyTorch finds no GPU")
+        timing.fail(2, "device is cuda, but this PyTorch finds no GPU")
     return args
 
 
@@ -135,44 +107,18 @@ def chosen(args):
     plain = [n for n in names if not FORMS[n][2] or args.device == "cuda" or parts]
     names = [n for n in plain if not FORMS[n][2] or hasattr(torch, "compile")]
     if not names:
-        fail(2, f"forms is {args.forms}; allowed: parts of {', '.join(FORMS)}")
+        timing.fail(2, f"forms is {args.forms}; allowed: parts of {', '.join(FORMS)}")
     return names
 
 
-def machine(args):
-    text = platform.machine()
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as f:
-            text = next((line.split(":", 1)[1].strip() for line in f if "model name" in line), text)
-    except OSError:
-        pass
-    if args.device == "cuda":
-        text = f"{torch.cuda.get_device_name()}, {text}"
-    return text
-
-
 def row_of(peer, ours, args):
-    mine, theirs = statistics.median(ours), statistics.median(peer.times)
-    cells = [peer.name, peer.ours]
-    for middle, values in ((mine, ours), (theirs, peer.times)):
-        cells += [f"{x:.4g}" for x in (middle, quantile(values, 0.1), quantile(values, 0.9))]
-    return cells + [f"{theirs / mine:.2f}", args.batch, args.length, args.width, args.device,
-                    args.math, args.threads, len(peer.times), torch.__version__]
-
-
-def write(path, lines):
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    part = path + ".part"
-    with open(part, "w", encoding="utf-8") as f:
-        f.write("\n".join(lines) + "\n")
-    os.replace(part, path)
+    return [peer.name, peer.ours, *timing.cells(ours, peer.times), args.batch, args.length, args.width,
+            args.device, args.math, args.threads, len(peer.times), torch.__version__]
 
 
 def main():
     args = settings(sys.argv[1:])
-    torch.set_num_threads(args.threads)
-    torch.backends.cuda.matmul.allow_tf32 = args.math == "tf32"
-    torch.backends.cudnn.allow_tf32 = args.math == "tf32"
+    timing.use_math(args)
     peers = [Peer(name, args) for name in chosen(args)]
     for peer in peers:
         peer.check()
@@ -184,11 +130,11 @@ def main():
     rows = [row_of(peer, ours.times[peer.ours], args) for peer in peers]
     command = shlex.join(["scripts/peers/time_all.py", *sys.argv[1:]])
     lines = [f"# Mixers here and in PyTorch {torch.__version__}, forward + backward, turn by turn; "
-             "ratio = torch / ours.", f"# command: {command}", f"# machine: {machine(args)}",
+             "ratio = torch / ours.", f"# command: {command}", f"# machine: {timing.machine(args)}",
              "\t".join(COLUMNS)]
     lines += ["\t".join(map(str, row)) for row in rows]
     if args.out:
-        write(args.out, lines)
+        timing.write(args.out, lines)
     print(f"{'PyTorch form':28} {'here':12} {'PyTorch ms':>11} {'here ms':>9} {'ratio':>7}")
     for row in rows:
         print(f"{row[0]:28} {row[1]:12} {row[5]:>11} {row[2]:>9} {row[8]:>7}")
