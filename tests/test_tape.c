@@ -451,8 +451,7 @@ static void a_profile_names_every_op_both_ways_and_queues_other_work_in_front_of
   assert_ok(mr_tape_profile(n.tape, count_call, &before, rows, &n_rows));
   for (int i = 0; i < n_rows; i++) {
     assert_true(rows[i].calls > 0 && rows[i].ns >= 0);
-    back += rows[i].backward;
-    calls += rows[i].calls;
+    back += rows[i].backward, calls += rows[i].calls;
   }
   assert_int_equal(before, calls);
   assert_int_equal(2 * back, n_rows);
