@@ -29,7 +29,7 @@ done
 cd "$MINRNN_SOURCE_DIR" || exit 1
 printf '#!/bin/sh\necho "$@"\nexit 1\n' > "$tmp/cmake"
 chmod +x "$tmp/cmake"
-PATH=$tmp:$PATH DIST=$tmp/dist scripts/bundle.sh "$tmp/build" > "$tmp/out" 2>&1 && fail "a build that fails is packed"
+PATH=$tmp:$PATH CMAKE_ARGS="" DIST=$tmp/dist scripts/bundle.sh "$tmp/build" > "$tmp/out" 2>&1 && fail "a build that fails is packed"
 grep -q -- ' -DMR_CUDA=ON$' "$tmp/out" || fail "without nvcc a bundle would have no GPU kernels"
 PATH=$tmp:$PATH CMAKE_ARGS=-DMR_CUDA=OFF scripts/bundle.sh "$tmp/build" > "$tmp/out" 2>&1
 grep -q -- ' -DMR_CUDA=ON -DMR_CUDA=OFF$' "$tmp/out" || fail "it cannot be made without GPU kernels"
