@@ -7,7 +7,8 @@
 static void memory_off_the_plan_is_told_and_libraries_may_take_some(void **state)
 {
   char why[160];
-  mr_growth g = {.planned = 1000, .allowance = 100, .device = 1100, .other = MR_MOST_OTHER_BYTES};
+  mr_growth g = {
+      .planned = 1000, .allowance = 100, .device = 1100, .other = 64 << 20, .threads = 2};
   (void)state;
   assert_false(mr_off_plan(&g, why, sizeof why));
   g.device = 900;
@@ -17,9 +18,10 @@ static void memory_off_the_plan_is_told_and_libraries_may_take_some(void **state
   assert_string_equal(why, "the device counts 1101 bytes where 1000 were planned");
   g.device = 899;
   assert_true(mr_off_plan(&g, why, sizeof why));
-  g = (mr_growth){.planned = 1000, .allowance = 100, .device = 1000, .other = -1000000000};
+  g = (mr_growth){
+      .planned = 1000, .allowance = 100, .device = 1000, .other = -1000000000, .threads = 2};
   assert_false(mr_off_plan(&g, why, sizeof why)); /* asked for, not written */
-  g.other = MR_MOST_OTHER_BYTES + 1;
+  g.other = (64 << 20) + 1;
   assert_true(mr_off_plan(&g, why, sizeof why));
   assert_holds(why, "libraries took");
   assert_true(mr_allowance_bytes(MR_CPU, 1 << 30, 1000000) == 4 << 10);

@@ -133,7 +133,8 @@ static mr_status alloc_step(mr_subject *s)
 
 mr_growth mr_bench_growth(const mr_bench_row *r)
 {
-  return (mr_growth){r->planned_bytes, r->allowance_bytes, r->device_bytes, r->other_bytes};
+  return (mr_growth){r->planned_bytes, r->allowance_bytes, r->device_bytes, r->other_bytes,
+                     r->threads};
 }
 
 static mr_status alloc_series(mr_subject *s)

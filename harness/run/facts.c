@@ -31,13 +31,18 @@ int64_t mr_allowance_bytes(mr_device where, int64_t planned, int32_t nodes)
   return planned / 10 + (256 << 20) + (int64_t)nodes * 8192;
 }
 
+int64_t mr_most_other_bytes(int threads)
+{
+  return (int64_t)(2 + threads) << 24;
+}
+
 bool mr_off_plan(const mr_growth *g, char *why, size_t n)
 {
   const int64_t off = g->device - g->planned;
   if (off > g->allowance || -off > g->allowance)
     snprintf(why, n, "the device counts %lld bytes where %lld were planned", (long long)g->device,
              (long long)g->planned);
-  else if (g->other > MR_MOST_OTHER_BYTES)
+  else if (g->other > mr_most_other_bytes(g->threads))
     snprintf(why, n, "libraries took %lld bytes that no plan knows of", (long long)g->other);
   else
     return false;

@@ -11,12 +11,14 @@ MR_MUST mr_status mr_log_plan(mr_log *l, const mr_plan_report *p, int64_t moment
  * 4 KiB. On CUDA a tenth of the plan and 256 MiB, for the code of
  * kernels is loaded when they first run, and 8 KiB per node of a captured step. */
 int64_t mr_allowance_bytes(mr_device where, int64_t planned, int32_t nodes);
-/* What the process may hold on the CPU that nobody here asked for: 32 MiB of libraries, stacks and
- * heap. Only more is doubted: pages count once they are written. */
-enum { MR_MOST_OTHER_BYTES = 32 << 20 };
+/* What the process may hold on the CPU that nobody here asked for: 32 MiB of libraries and heap, and
+ * 16 MiB per thread of stacks and of what its products work in. Only more is doubted: pages count
+ * once they are written. */
+int64_t mr_most_other_bytes(int threads);
 /* By how much memory grew, and what it should have grown by. */
 typedef struct mr_growth {
   int64_t planned, allowance, device, other; /* device, other: of mr_device_mem */
+  int threads;
 } mr_growth;
 /* Is it off the plan? Then `why` [n] says by what. */
 bool mr_off_plan(const mr_growth *g, char *why, size_t n);

@@ -191,7 +191,8 @@ static mr_status open_one(mr_speaker *s)
 
 mr_growth mr_speaker_growth(const mr_infer_row *r)
 {
-  return (mr_growth){r->planned_bytes, r->allowance_bytes, r->device_bytes, r->other_bytes};
+  return (mr_growth){r->planned_bytes, r->allowance_bytes, r->device_bytes, r->other_bytes,
+                     r->threads};
 }
 
 /* Rounds of n speakers alternate, so that a machine that changes its pace meets them alike. */

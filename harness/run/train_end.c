@@ -175,7 +175,8 @@ static mr_status log_memory(const mr_training *t)
   /* On the CPU without what validation takes; a GPU tells more once it has run. */
   const int64_t used = where == MR_CPU ? t->made.used_bytes : t->after.used_bytes;
   const mr_growth g = {planned, mr_allowance_bytes(where, planned, t->plan.nodes),
-                       used - t->before.used_bytes, t->after.other_bytes - t->before.other_bytes};
+                       used - t->before.used_bytes, t->after.other_bytes - t->before.other_bytes,
+                       t->be->threads};
   MR_CHECK(mr_log_growth(t->log, &g));
   MR_CHECK(mr_log_int(t->log, "memory", "rss_peak_bytes", mr_rss_peak()));
   return mr_log_int(t->log, "memory", "step_allocations", t->step_allocs);
